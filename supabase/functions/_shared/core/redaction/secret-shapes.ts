@@ -65,7 +65,9 @@ export const SECRET_SHAPES: SecretShape[] = [
   { pattern: start(String.raw`(?:npm|hf|ntn)_[A-Za-z0-9]{30,}|key-[0-9a-f]{32}`) },
   { pattern: start(String.raw`\d{8,10}:[A-Za-z0-9_-]{35}`) }, // Telegram bot
   {
-    pattern: start(String.raw`\d(?:[ -]?\d){12,18}(?![\w-])`),
+    pattern: start(
+      String.raw`(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}[ -]\d{6}[ -]\d{5})(?![\w-])`,
+    ),
     replace: (match) => isCardNumber(match) ? REDACTED : match,
   },
   {
