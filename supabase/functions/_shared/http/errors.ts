@@ -1,0 +1,83 @@
+import { DatabaseError } from "../ports.ts";
+
+/** Every error code that an endpoint of this product answers by itself. SQL's own codes carry their status with them. */
+const ERRORS: Record<string, { status: number; title: string }> = {
+  "auth.required": {
+    status: 401,
+    title: "This endpoint needs a valid key; see the documentation of its authentication",
+  },
+  "request.signature_invalid": { status: 401, title: "The signature of the request does not verify" },
+  "request.method_not_allowed": { status: 405, title: "This endpoint does not support the request's method" },
+  "request.timeout": { status: 408, title: "The request's body took too long to arrive" },
+  "request.too_large": { status: 413, title: "The request's body is larger than this endpoint accepts" },
+  "request.incomplete": { status: 400, title: "The request's body ended before it was complete" },
+  "request.invalid_json": { status: 400, title: "The request's body is not valid JSON in UTF-8" },
+  "request.invalid": { status: 422, title: "The request's body does not have the expected shape" },
+  "database.rejected": { status: 422, title: "The database refused a value of the request" },
+  "database.busy": { status: 503, title: "The database is busy; send the request again" },
+  "database.read_only": { status: 503, title: "The database accepts no writes at the moment" },
+  "database.unreachable": { status: 503, title: "The database cannot be reached; send the request again" },
+  "database.timeout": {
+    status: 504,
+    title: "The database did not answer in time; the request may have taken effect",
+  },
+  "egress.timeout": { status: 504, title: "The other server did not answer in time" },
+  "egress.connection": { status: 502, title: "The connection to the other server failed" },
+  "egress.dns": { status: 502, title: "The other server's name does not resolve" },
+  "egress.tls": { status: 502, title: "The other server's certificate was not accepted" },
+  "egress.too_large": { status: 502, title: "The other server's answer is larger than allowed" },
+  "config.invalid": {
+    status: 500,
+    title: "This function is not configured completely; its log says what is missing",
+  },
+  "internal": { status: 500, title: "Something unexpected failed; quote the request id when you report it" },
+};
+
+/** An answer other than success that a handler or a step of the pipeline decides on. The caller sees all of it. */
+export class HttpError extends Error {
+  override name = "HttpError";
+  /**
+   * @param code A code of the table above; it decides the HTTP status.
+   * @param details Machine-readable particulars, such as the fields that are wrong.
+   */
+  constructor(readonly code: string, message?: string, readonly details?: unknown) {
+    super(message ?? ERRORS[code]?.title);
+  }
+}
+
+/** What the caller may know about a failure. */
+export interface PublicError {
+  status: number;
+  code: string;
+  message: string;
+  details?: unknown;
+}
+
+/**
+ * Decides what the caller learns about a failure. Texts written for callers pass (`HttpError`, errors that SQL raised
+ * on purpose); of other known failures only the code and a fixed text; of unknown ones nothing but `internal`.
+ */
+export function toPublicError(error: unknown): PublicError {
+  if (error instanceof DatabaseError && !error.code.startsWith("database.")) {
+    return { status: error.status, code: error.code, message: error.message };
+  }
+  const code = errorCode(error);
+  const { status, title } = ERRORS[code]!;
+  if (error instanceof HttpError && error.code === code) {
+    return { status, code, message: error.message, details: error.details };
+  }
+  return { status, code, message: title };
+}
+
+/** The answer that tells a caller about a failure. */
+export function errorResponse({ status, code, message, details }: PublicError, requestId: string): Response {
+  const headers: Record<string, string> = {};
+  if (status === 401) headers["www-authenticate"] = "Bearer";
+  if (status === 405) headers["allow"] = "POST, OPTIONS";
+  return Response.json({ error: { code, message, details, request_id: requestId } }, { status, headers });
+}
+
+function errorCode(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && Object.hasOwn(ERRORS, code) ? code : "internal";
+}
