@@ -1,0 +1,143 @@
+/** Ready databases: clusters with hosted-like roles and the project's migrations, copied from a template that is built once. */
+import { createHash, randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import postgres from "postgres";
+import { bootstrapSql } from "./bootstrap.ts";
+import { applyMigrations, migrationDigests } from "./migrate.ts";
+import { freePort } from "./ports.ts";
+import {
+  createCluster,
+  exists,
+  moveUnlessTaken,
+  type PostgresPrograms,
+  startCluster,
+  stopOrphan,
+} from "./postgres.ts";
+import type { StackSecrets } from "./secrets.ts";
+import { StackError } from "./stack-error.ts";
+
+/** What a database is made from. */
+export interface DatabaseParts {
+  /** Folder that holds `supabase/`. */
+  project: string;
+  home: string;
+  programs: PostgresPrograms;
+  secrets: StackSecrets;
+}
+
+/** The URL of database `postgres` for a role that can log in. */
+export function databaseUrl(port: number, secrets: StackSecrets, role = "postgres"): string {
+  return `postgresql://${role}:${secrets.databasePassword}@127.0.0.1:${port}/postgres`;
+}
+
+/** Runs SQL as the superuser `supabase_admin`. */
+export async function asSuperuser(port: number, secrets: StackSecrets, statements: string): Promise<void> {
+  const sql = postgres(databaseUrl(port, secrets, "supabase_admin"), { max: 1, onnotice: () => {} });
+  try {
+    await sql.unsafe(statements);
+  } finally {
+    await sql.end();
+  }
+}
+
+/** Copies the template to a folder that belongs to this process, and clears away what killed processes left. */
+export async function throwAwayData(parts: DatabaseParts): Promise<string> {
+  const folder = join(parts.home, "throw-away");
+  await Deno.mkdir(folder, { recursive: true });
+  for await (const { name } of Deno.readDir(folder)) {
+    if (await exists(`/proc/${parseInt(name)}`)) continue;
+    await stopOrphan(join(folder, name));
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+  const data = join(folder, `${Deno.pid}-${randomUUID().slice(0, 8)}`);
+  await copyFolder(await template(parts), data);
+  return data;
+}
+
+/**
+ * The lasting data of the local stack: copied from the template at first.
+ *
+ * @returns the folder, and a step to run once the cluster is up, which applies migrations that came since
+ * @throws StackError `migration.edited` when a migration that was applied is no longer the same
+ */
+export async function lastingData(
+  parts: DatabaseParts,
+): Promise<{ data: string; migrate(url: string): Promise<void> }> {
+  const data = join(parts.home, "data");
+  const record = join(parts.home, "migrations.json");
+  const wanted = await migrationDigests(parts.project);
+  if (!await exists(data)) {
+    await Deno.writeTextFile(record, JSON.stringify(wanted));
+    const unfinished = `${data}-${randomUUID()}`;
+    await copyFolder(await template(parts), unfinished);
+    await Deno.rename(unfinished, data);
+  }
+  const applied: Record<string, string> = JSON.parse(await Deno.readTextFile(record));
+  const edited = Object.keys(applied).find((name) => name !== "seed.sql" && applied[name] !== wanted[name]);
+  if (edited) {
+    throw new StackError(
+      "migration.edited",
+      `Migration ${edited} was edited or removed after this database had applied it: empty the data with the task reset.`,
+    );
+  }
+  return {
+    data,
+    async migrate(url) {
+      if (Object.keys(wanted).every((name) => applied[name] === wanted[name])) return;
+      await applyMigrations(parts.project, url);
+      await Deno.writeTextFile(record, JSON.stringify(wanted));
+    },
+  };
+}
+
+/** A stopped cluster with everything applied; built once for each state of the migrations. */
+async function template({ project, home, programs, secrets }: DatabaseParts): Promise<string> {
+  const bootstrap = bootstrapSql(secrets.databasePassword, "none");
+  const digests = await migrationDigests(project);
+  const key = createHash("sha256").update(JSON.stringify([programs.bin, bootstrap, digests])).digest("hex")
+    .slice(0, 16);
+  const folder = join(home, "templates");
+  const finished = join(folder, key);
+  if (await exists(finished)) return finished;
+
+  await Deno.mkdir(folder, { recursive: true });
+  await removeOldTemplates(folder);
+  const unfinished = `${finished}-${randomUUID()}`;
+  await createCluster(programs, unfinished, secrets.databasePassword);
+  const port = freePort();
+  const cluster = await startCluster(programs, unfinished, {
+    port,
+    password: secrets.databasePassword,
+    durable: false,
+  });
+  try {
+    await asSuperuser(port, secrets, bootstrap);
+    if (Object.keys(digests).length > 0) await applyMigrations(project, databaseUrl(port, secrets));
+  } catch (error) {
+    await cluster.stop();
+    await rm(unfinished, { recursive: true });
+    throw error;
+  }
+  await cluster.stop();
+  await moveUnlessTaken(unfinished, finished);
+  return finished;
+}
+
+/** Templates of migrations that have changed since are useless; an hour keeps those of other running processes. */
+async function removeOldTemplates(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    const { mtime } = await Deno.stat(join(folder, name));
+    if (Date.now() - mtime!.getTime() > 3_600_000) {
+      await rm(join(folder, name), { recursive: true, force: true });
+    }
+  }
+}
+
+/** Copies a folder with owners and modes. */
+async function copyFolder(from: string, to: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command("cp", { args: ["-a", from, to] }).output();
+  if (!success) {
+    throw new StackError("data.not_copied", `Copying ${from} failed: ${new TextDecoder().decode(stderr)}`);
+  }
+}

@@ -1,0 +1,65 @@
+/** Migrations, applied by the real Supabase CLI. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { StackError } from "./stack-error.ts";
+
+/** The one version of the Supabase CLI that this project uses. */
+export const supabaseCli = "supabase@3.1.0";
+
+/**
+ * Runs the Supabase CLI against a database.
+ *
+ * @param project folder that holds `supabase/`
+ * @returns everything the CLI printed
+ * @throws StackError `tool.missing` without npx, `supabase.failed` with the CLI's output when it fails
+ */
+export async function runSupabaseCli(project: string, args: string[]): Promise<string> {
+  const command = new Deno.Command("npx", {
+    args: ["-y", supabaseCli, ...args, "--workdir", project],
+    env: { DO_NOT_TRACK: "1", SUPABASE_TELEMETRY_DISABLED: "1", NO_COLOR: "1" },
+    stdin: "null",
+  });
+  const result = await command.output().catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new StackError(
+      "tool.missing",
+      "The command npx is missing: install Node.js 20 or newer, it brings npx.",
+    );
+  });
+  const output = new TextDecoder().decode(result.stdout) + new TextDecoder().decode(result.stderr);
+  if (!result.success) {
+    throw new StackError(
+      "supabase.failed",
+      `The Supabase CLI failed (${args.slice(0, 2).join(" ")}):\n${output.trim()}`,
+    );
+  }
+  return output;
+}
+
+/** Applies the migrations that a database lacks, then `seed.sql`. */
+export async function applyMigrations(project: string, databaseUrl: string): Promise<void> {
+  await runSupabaseCli(project, ["db", "push", "--yes", "--include-seed", `--remote=${databaseUrl}`]);
+}
+
+/**
+ * Digests of the files that shape a database: `{ "<file name>": "<sha256>" }`, migrations in the order of their names,
+ * then `seed.sql`.
+ */
+export async function migrationDigests(project: string): Promise<Record<string, string>> {
+  const folder = join(project, "supabase/migrations");
+  const names: string[] = [];
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    if (isFile && name.endsWith(".sql")) names.push(name);
+  }
+  const digests: Record<string, string> = {};
+  for (
+    const [name, path] of [...names.sort().map((name) => [name, join(folder, name)]), [
+      "seed.sql",
+      join(project, "supabase/seed.sql"),
+    ]]
+  ) {
+    const content = await Deno.readFile(path!).catch(() => undefined);
+    if (content) digests[name!] = createHash("sha256").update(content).digest("hex");
+  }
+  return digests;
+}

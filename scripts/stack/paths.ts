@@ -1,0 +1,24 @@
+/** Where the stack finds the project, and where it keeps its own files. */
+import { createHash } from "node:crypto";
+import { join, resolve } from "node:path";
+
+/** The repository's folder. */
+export const projectRoot = resolve(import.meta.dirname!, "../..");
+
+/** The project's migrations, applied by the Supabase CLI. */
+export const migrationsFolder = join(projectRoot, "supabase/migrations");
+
+/** The Edge Functions: one folder each, `<name>/index.ts`. */
+export const functionsFolder = join(projectRoot, "supabase/functions");
+
+/**
+ * The folder for binaries, clusters and generated keys: `.stack/` in the project.
+ *
+ * PostgreSQL refuses to run as root, so root starts it as an ordinary user; that user may be unable to read a clone
+ * below root's home, hence a cache folder of the machine, one for each clone.
+ */
+export function stackHome(): string {
+  if (Deno.uid() !== 0) return join(projectRoot, ".stack");
+  const clone = createHash("sha256").update(projectRoot).digest("hex").slice(0, 8);
+  return `/var/cache/supabase-self-heal-${clone}`;
+}

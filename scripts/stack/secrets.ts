@@ -1,0 +1,63 @@
+/** Keys and passwords of the local stack: generated once, kept in its folder, readable for the current user only. */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { SignJWT } from "jose";
+
+/** Everything secret that the stack needs, in the formats of the hosted platform. */
+export interface StackSecrets {
+  /** Of the roles `supabase_admin`, `postgres` and `authenticator`. */
+  databasePassword: string;
+  /** Signs the tokens of the Auth API and the two legacy keys (HS256). */
+  jwtSecret: string;
+  publishableKey: string;
+  secretKey: string;
+  /** Legacy key: a signed token with the role `anon`. */
+  anonKey: string;
+  /** Legacy key: a signed token with the role `service_role`. */
+  serviceRoleKey: string;
+  internalWebhookToken: string;
+  /** `<key id>:<32 random bytes in base64>` */
+  tokenEncryptionKeys: string;
+}
+
+/** Reads the secrets in `home`, or generates them there. */
+export async function loadSecrets(home: string): Promise<StackSecrets> {
+  const file = join(home, "secrets.json");
+  try {
+    return JSON.parse(await Deno.readTextFile(file));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const secrets = await generateSecrets();
+  const unfinished = await Deno.makeTempFile({ dir: home });
+  await Deno.writeTextFile(unfinished, JSON.stringify(secrets, null, 2));
+  try {
+    // Unlike a rename, a link fails when another process was faster; then its secrets count.
+    await Deno.link(unfinished, file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  } finally {
+    await Deno.remove(unfinished);
+  }
+  return JSON.parse(await Deno.readTextFile(file));
+}
+
+async function generateSecrets(): Promise<StackSecrets> {
+  const random = (bytes: number) => randomBytes(bytes).toString("base64url");
+  const jwtSecret = random(32);
+  const legacyKey = (role: string) =>
+    new SignJWT({ role })
+      .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+      .setIssuer("supabase").setIssuedAt().setExpirationTime("10y")
+      .sign(new TextEncoder().encode(jwtSecret));
+  return {
+    databasePassword: randomBytes(16).toString("hex"),
+    jwtSecret,
+    publishableKey: `sb_publishable_${random(16)}`,
+    secretKey: `sb_secret_${random(24)}`,
+    anonKey: await legacyKey("anon"),
+    serviceRoleKey: await legacyKey("service_role"),
+    internalWebhookToken: random(32),
+    tokenEncryptionKeys: `local:${randomBytes(32).toString("base64")}`,
+  };
+}
