@@ -1,0 +1,40 @@
+-- What was decided and done, by whom, with what result: appended in the transaction that did it.
+
+create table public.audit_log (
+  id bigint generated always as identity primary key,
+  created_at timestamptz not null default now(),
+  subsystem text not null,
+  actor text not null,
+  action text not null,
+  resource text not null,
+  result text not null,
+  payload jsonb not null default '{}'
+);
+comment on table public.audit_log is 'Append-only record of decisions and actions of every subsystem.';
+comment on column public.audit_log.id is 'Order of insertion, gaps included.';
+comment on column public.audit_log.created_at is 'Start of the transaction that did it.';
+comment on column public.audit_log.subsystem is 'Which part of the platform acted, for example self-heal.';
+comment on column public.audit_log.actor is 'Who decided: system, or the person that called the function.';
+comment on column public.audit_log.action is 'Verb in the past tense, for example failure.reported.';
+comment on column public.audit_log.resource is 'What it was done to, for example integration:slack.';
+comment on column public.audit_log.result is 'Outcome in one word, for example pending, resolved, disabled.';
+comment on column public.audit_log.payload is 'Details without secrets.';
+
+create index audit_log_resource_idx on public.audit_log (resource, id desc);
+comment on index public.audit_log_resource_idx is 'The history of one resource, newest first.';
+
+alter table public.audit_log enable row level security;
+revoke all on public.audit_log from public, anon, authenticated, service_role;
+revoke all on sequence public.audit_log_id_seq from public, anon, authenticated, service_role;
+grant select on public.audit_log to service_role;
+
+create function private.audit(
+  p_subsystem text, p_actor text, p_action text, p_resource text, p_result text, p_payload jsonb default '{}'
+) returns void
+language sql set search_path = '' as $$
+  insert into public.audit_log (subsystem, actor, action, resource, result, payload)
+  values (p_subsystem, p_actor, p_action, p_resource, p_result, p_payload);
+$$;
+comment on function private.audit(text, text, text, text, text, jsonb) is
+  'Appends one entry to the audit log, in the caller''s transaction.';
+revoke execute on function private.audit(text, text, text, text, text, jsonb) from public, anon, authenticated, service_role;
