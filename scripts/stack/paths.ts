@@ -5,12 +5,6 @@ import { join, resolve } from "node:path";
 /** The repository's folder. */
 export const projectRoot = resolve(import.meta.dirname!, "../..");
 
-/** The project's migrations, applied by the Supabase CLI. */
-export const migrationsFolder = join(projectRoot, "supabase/migrations");
-
-/** The Edge Functions: one folder each, `<name>/index.ts`. */
-export const functionsFolder = join(projectRoot, "supabase/functions");
-
 /**
  * The folder for binaries, clusters and generated keys: `.stack/` in the project.
  *
@@ -21,4 +15,11 @@ export function stackHome(): string {
   if (Deno.uid() !== 0) return join(projectRoot, ".stack");
   const clone = createHash("sha256").update(projectRoot).digest("hex").slice(0, 8);
   return `/var/cache/supabase-self-heal-${clone}`;
+}
+
+/** Creates the stack's own folder; readable for all, so that the database's user can pass through it. */
+export async function prepareHome(): Promise<string> {
+  const home = stackHome();
+  await Deno.mkdir(home, { recursive: true, mode: 0o755 });
+  return home;
 }

@@ -249,8 +249,8 @@ async function restoreSymlinks(native: string): Promise<void> {
   }
 }
 
-/** `nobody`, when the current user is root. */
-function ordinaryUser(): { uid: number; gid: number } | undefined {
+/** The user to run PostgreSQL as when the current one is root: `nobody`. */
+export function ordinaryUser(): { uid: number; gid: number } | undefined {
   if (Deno.uid() !== 0) return undefined;
   const fields = Deno.readTextFileSync("/etc/passwd").split("\n").find((line) => line.startsWith("nobody:"))
     ?.split(":");

@@ -8,7 +8,7 @@ import { readVerifyJwt } from "./config.ts";
 import { databaseUrl, lastingData, throwAwayData } from "./database.ts";
 import { hostFunctions } from "./functions.ts";
 import { handleRequest } from "./gateway.ts";
-import { projectRoot, stackHome } from "./paths.ts";
+import { prepareHome, projectRoot } from "./paths.ts";
 import { freePort, requireFreePort } from "./ports.ts";
 import { startCluster, unpackPostgres } from "./postgres.ts";
 import { loadSecrets, type StackSecrets } from "./secrets.ts";
@@ -155,13 +155,6 @@ function platformEnvironment(
 async function readEnvFile(project: string): Promise<Record<string, string>> {
   const text = await Deno.readTextFile(join(project, "supabase/functions/.env")).catch(() => "");
   return parseEnv(text) as Record<string, string>;
-}
-
-/** Creates the stack's own folder; readable for all, so that the database's user can pass through it. */
-async function prepareHome(): Promise<string> {
-  const home = stackHome();
-  await Deno.mkdir(home, { recursive: true, mode: 0o755 });
-  return home;
 }
 
 /** Takes the lasting data for this process. The system drops the lock however the process ends. */

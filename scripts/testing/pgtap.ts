@@ -1,6 +1,7 @@
 /** Runs pgTAP files against a database and reads what they report. */
 import postgres, { type Sql } from "postgres";
 import { type FinalResults, Parser } from "tap-parser";
+import type { PartResult } from "./report.ts";
 
 /** The outcome of one file. */
 export interface PgTapResult {
@@ -28,6 +29,18 @@ export async function runPgTap(databaseUrl: string, files: string[]): Promise<Pg
     }
   }
   return results;
+}
+
+/** The same as {@link runPgTap}, summed up for the report of a test run. */
+export async function pgTapPart(databaseUrl: string, files: string[]): Promise<PartResult> {
+  const results = await runPgTap(databaseUrl, files);
+  return {
+    passed: results.reduce((sum, result) => sum + result.passed, 0),
+    failed: results.reduce((sum, result) => sum + result.failed, 0),
+    details: results.flatMap(({ file, problems }) => problems.length ? [file, ...problems, ""] : []).join(
+      "\n",
+    ),
+  };
 }
 
 async function runFile(sql: Sql, file: string): Promise<PgTapResult> {

@@ -1,8 +1,14 @@
-/** A stack for one test file: real database, APIs and functions, on free ports, gone when it stops. */
+/** Throw-away stacks and databases for tests: everything real, on free ports, gone when they stop. */
+import { asSuperuser, databaseUrl, throwAwayData } from "../stack/database.ts";
+import { prepareHome, projectRoot } from "../stack/paths.ts";
+import { freePort } from "../stack/ports.ts";
+import { startCluster, unpackPostgres } from "../stack/postgres.ts";
+import { loadSecrets } from "../stack/secrets.ts";
 import { type Stack, type StackOptions, startStack } from "../stack/stack.ts";
+import { rm } from "node:fs/promises";
 
 /**
- * Starts a throw-away stack with all migrations applied. It takes about a second, so every test file has its own.
+ * Starts a stack with all migrations applied. It takes about a second, so every test file has its own.
  *
  * @param env variables for the functions, on top of the platform's
  * @param options anything else that {@link startStack} understands
@@ -12,4 +18,26 @@ export async function testStack(
   options: StackOptions = {},
 ): Promise<Stack> {
   return await startStack({ throwAway: true, env, ...options });
+}
+
+/** Starts only a database with all migrations and pgTAP; `url` is of role `postgres`. */
+export async function testDatabase(): Promise<{ url: string; stop(): Promise<void> }> {
+  const home = await prepareHome();
+  const secrets = await loadSecrets(home);
+  const programs = await unpackPostgres(home);
+  const data = await throwAwayData({ project: projectRoot, home, programs, secrets });
+  const port = freePort();
+  const cluster = await startCluster(programs, data, {
+    port,
+    password: secrets.databasePassword,
+    durable: false,
+  });
+  await asSuperuser(port, secrets, "create extension pgtap with schema extensions");
+  return {
+    url: databaseUrl(port, secrets),
+    async stop() {
+      await cluster.stop();
+      await rm(data, { recursive: true, force: true });
+    },
+  };
 }

@@ -1,0 +1,139 @@
+/** The second lane: the database tests and the timers on Debian's PostgreSQL 15 with the real pg_cron. */
+import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import postgres from "postgres";
+import { bootstrapSql } from "../stack/bootstrap.ts";
+import { asSuperuser, databaseUrl } from "../stack/database.ts";
+import { applyMigrations, runSupabaseCli } from "../stack/migrate.ts";
+import { prepareHome, projectRoot } from "../stack/paths.ts";
+import { freePort } from "../stack/ports.ts";
+import { createCluster, exists, ordinaryUser, startCluster } from "../stack/postgres.ts";
+import { loadSecrets } from "../stack/secrets.ts";
+import { pgTapPart } from "./pgtap.ts";
+import type { PartResult, TestReport } from "./report.ts";
+
+const packages = [
+  "postgresql-15",
+  "postgresql-15-cron",
+  "postgresql-15-pgtap",
+  "postgresql-15-plpgsql-check",
+];
+const extensions = ["pg_cron", "pgtap", "plpgsql_check"];
+const binFolder = "/usr/lib/postgresql/15/bin";
+const timersMustRunWithinMs = 150_000;
+
+/** Runs the lane where its packages are installed; installs them first when `CI=true`; otherwise says what is missing. */
+export async function runDebianLane(report: TestReport, pgTapFiles: string[]): Promise<void> {
+  const missing = await missingPackages();
+  if (missing && !await installPackages()) {
+    return report.skip(
+      "Debian's PostgreSQL 15",
+      `${missing} is not there (apt-get install ${packages.join(" ")})`,
+    );
+  }
+  const home = await prepareHome();
+  const secrets = await loadSecrets(home);
+  const programs = { bin: binFolder, user: ordinaryUser() };
+  const data = join(home, `debian-${randomUUID()}`);
+  const port = freePort();
+  await createCluster(programs, data, secrets.databasePassword);
+  const cluster = await startCluster(programs, data, {
+    port,
+    password: secrets.databasePassword,
+    durable: false,
+    settings: {
+      shared_preload_libraries: "pg_cron",
+      "cron.database_name": "postgres",
+      "cron.use_background_workers": "on",
+      max_worker_processes: "20",
+    },
+  });
+  const url = databaseUrl(port, secrets);
+  try {
+    await report.part(
+      "migrations on Debian's PostgreSQL 15, with an older project's default grants",
+      async () => {
+        await asSuperuser(port, secrets, bootstrapSql(secrets.databasePassword, "all") + extensionsSql);
+        await applyMigrations(projectRoot, url);
+        return { passed: 1, failed: 0, details: "" };
+      },
+    );
+    await report.part("supabase db lint", () => lint(url));
+    await report.part("pgTAP on Debian's PostgreSQL 15", () => pgTapPart(url, pgTapFiles));
+    await report.part("timers run by pg_cron", () => timersRun(url));
+  } finally {
+    await cluster.stop();
+    await rm(data, { recursive: true, force: true });
+  }
+}
+
+// On the hosted platform, postgres may create these extensions itself, superuser or not.
+const extensionsSql = `
+create extension pgtap with schema extensions;
+create extension plpgsql_check with schema extensions;
+create extension pg_cron;
+grant usage on schema cron to postgres;
+grant select, update on cron.job to postgres;
+grant select on cron.job_run_details to postgres;`;
+
+async function missingPackages(): Promise<string | undefined> {
+  if (!await exists(join(binFolder, "postgres"))) return "postgresql-15";
+  for (const name of extensions) {
+    if (!await exists(`/usr/share/postgresql/15/extension/${name}.control`)) return `the extension ${name}`;
+  }
+}
+
+async function installPackages(): Promise<boolean> {
+  if (Deno.env.get("CI") !== "true" || Deno.uid() !== 0 || !await exists("/usr/bin/apt-get")) return false;
+  // Debian would start a cluster of its own at once; this lane needs only the programs.
+  await Deno.mkdir("/etc/postgresql-common/createcluster.d", { recursive: true });
+  await Deno.writeTextFile(
+    "/etc/postgresql-common/createcluster.d/none.conf",
+    "create_main_cluster = false\n",
+  );
+  for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
+    const { success, stderr } = await new Deno.Command("apt-get", {
+      args: ["-qq", ...args],
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+    }).output();
+    if (!success) throw new Error(`apt-get ${args[0]} failed: ${new TextDecoder().decode(stderr)}`);
+  }
+  return true;
+}
+
+/** The linter must report nothing at all. */
+async function lint(url: string): Promise<PartResult> {
+  const output = await runSupabaseCli(projectRoot, ["db", "lint", `--remote=${url}`, "--fail-on=warning"]);
+  const clean = output.includes("No schema errors found");
+  return { passed: clean ? 1 : 0, failed: clean ? 0 : 1, details: output };
+}
+
+/** Every enabled timer must become a job, and pg_cron must run it with success. */
+async function timersRun(url: string): Promise<PartResult> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    await sql`select private.install_timers()`;
+    const deadline = Date.now() + timersMustRunWithinMs;
+    while (true) {
+      const timers = await sql<{ name: string; installed: boolean; runs: number; problem: string | null }[]>`
+        select t.name, j.jobid is not null as installed,
+          count(*) filter (where r.status = 'succeeded')::int as runs,
+          max(r.return_message) filter (where r.status = 'failed') as problem
+        from public.timers t
+        left join cron.job j on j.jobname = t.name and j.schedule = t.schedule and j.command = t.command and j.active
+        left join cron.job_run_details r on r.jobid = j.jobid
+        where t.enabled and t.schedule = '* * * * *'
+        group by t.name, j.jobid`;
+      const waiting = timers.filter((timer) => timer.runs === 0);
+      const failed = waiting.filter((timer) => timer.problem || !timer.installed);
+      if (waiting.length === 0 || failed.length > 0 || Date.now() > deadline) {
+        const details = waiting.map((timer) => `${timer.name}: ${timer.problem ?? "never ran"}`).join("\n");
+        return { passed: timers.length - waiting.length, failed: waiting.length, details };
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    }
+  } finally {
+    await sql.end();
+  }
+}
