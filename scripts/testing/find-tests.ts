@@ -32,7 +32,8 @@ async function kindOf(path: string): Promise<"core" | "shell" | "endToEnd"> {
   return startsStack ? "endToEnd" : "shell";
 }
 
-async function listFiles(folder: string): Promise<string[]> {
+/** Every file below a folder, relative to the repository. */
+export async function listFiles(folder: string): Promise<string[]> {
   const found: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(join(projectRoot, folder))) {
     const path = relative(projectRoot, join(projectRoot, folder, name));

@@ -1,4 +1,5 @@
 /** Counts and prints what the parts of the test run found. */
+import { StackError } from "../stack/stack-error.ts";
 
 /** The outcome of one part, for example "core on Deno 2.9.6". */
 export interface PartResult {
@@ -40,4 +41,9 @@ export class TestReport {
     console.log(`${this.#passed} passed, ${this.#failed} failed`);
     return { passed: this.#passed, failed: this.#failed };
   }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof StackError || !(error instanceof Error)) return String(error);
+  return error.stack ?? error.message;
 }
