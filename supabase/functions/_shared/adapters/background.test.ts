@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import type { Logger } from "../ports.ts";
+import { createBackground } from "./background.ts";
+
+function recordingLogger() {
+  const errors: unknown[] = [];
+  const logger: Logger = {
+    info: () => {},
+    warn: () => {},
+    error: (_event, fields) => void errors.push(fields?.error),
+  };
+  return { logger, errors };
+}
+
+Deno.test("the hosted runtime is told to wait for the work", async () => {
+  const { logger, errors } = recordingLogger();
+  const kept: Promise<unknown>[] = [];
+  const runtime = { EdgeRuntime: { waitUntil: (promise: Promise<unknown>) => void kept.push(promise) } };
+  createBackground({ logger, runtime })(Promise.resolve("done"));
+  assert.equal(await kept[0], "done");
+  assert.deepEqual(errors, []);
+});
+
+Deno.test("work that fails is logged and brings nothing down, on any runtime", async () => {
+  for (const runtime of [{}, { EdgeRuntime: { waitUntil: () => {} } }]) {
+    const { logger, errors } = recordingLogger();
+    const failure = new Error("failed");
+    const work = Promise.reject(failure);
+    createBackground({ logger, runtime })(work);
+    await work.catch(() => {});
+    await Promise.resolve();
+    assert.deepEqual(errors, [failure]);
+  }
+});
