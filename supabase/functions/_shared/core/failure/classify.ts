@@ -19,7 +19,7 @@ interface Evidence {
 const WEIGHTS = {
   code: { exact: 100, general: 42, quoted: 96, decisive: 92, strong: 74, weak: 45 },
   message: { decisive: 88, strong: 70, weak: 34 },
-  status: { strong: 66, fair: 50, weak: 30 },
+  status: { telling: 72, strong: 66, fair: 50, weak: 30 },
 } as const;
 const FIELD_ERRORS_WEIGHT = 60;
 const EXHAUSTED_LIMIT_WEIGHT = 64;
@@ -60,7 +60,7 @@ function categoryOf(verdict: Verdict): Category {
 
 /** Whether a fresh token helps is told by the heaviest evidence that knows, not by "unauthorized". */
 function settleAuth(agreeing: Evidence[]): Verdict {
-  return agreeing.find((item) => item.verdict !== "auth.unclear" && item.weight > WEIGHTS.code.weak)
+  return agreeing.find((item) => item.verdict !== "auth.unclear" && item.weight >= WEIGHTS.code.general)
     ?.verdict ??
     agreeing[0]?.verdict ?? "auth.unclear";
 }
@@ -92,7 +92,9 @@ function gather(failure: Failure, clues: Clues): Evidence[] {
   if (clues.fieldErrors) {
     evidence.push({ verdict: "data", weight: FIELD_ERRORS_WEIGHT, signal: "errors listed by field" });
   }
-  if (clues.status !== null) evidence.push(...fromStatus(clues.status, failure.headers));
+  const status = clues.status;
+  const ownNumber = !failure.http_status && tables.some((table) => table.has(String(status)));
+  if (status !== null && !ownNumber) evidence.push(...fromStatus(status, failure.headers));
   return evidence;
 }
 
@@ -145,6 +147,8 @@ function fromQuotedCodes(message: string, tables: Map<string, Meaning>[]): Evide
     const meaning = lookUp(name, tables);
     if (meaning && !meaning.general) {
       evidence.push({ verdict: meaning.verdict, weight: WEIGHTS.code.quoted, signal: name });
+    } else if (!meaning && /[a-z][A-Z]/.test(name)) {
+      evidence.push(...fromWords(spell(splitWords(name)), WEIGHTS.message, name));
     }
     if (evidence.length >= 4) break;
   }
@@ -152,7 +156,7 @@ function fromQuotedCodes(message: string, tables: Map<string, Meaning>[]): Evide
 }
 
 const CODE_IN_TEXT =
-  /^[A-Z]{3,}\d*\b|\bE[A-Z]{4,}\b|\b(?:PGRST|AADSTS|ORA-|ERR_)[A-Z_\d]{3,}|\b[A-Za-z]+(?:_[A-Za-z]+){1,6}\b|\b[\w.$]{3,80}(?:Exception|Error)\b|\bSQLSTATE\[?\s?[\dA-Z]{5}/g;
+  /\b(?:PGRST|AADSTS|ORA-|ERR_)[A-Z_\d]{3,}|^[A-Z]{3,}\b(?!-)|\bE[A-Z]{4,}\b|\b[A-Za-z]+(?:_[A-Za-z]+){1,6}\b|\b[\w.$]{3,80}(?:Exception|Error|Exceeded)\b/g;
 
 function fromWords(text: string, weights: Record<Strength, number>, source: string): Evidence[] {
   const evidence: Evidence[] = [];

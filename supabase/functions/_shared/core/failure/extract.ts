@@ -34,7 +34,7 @@ const FIELD_ERROR_KEYS = new Set(
     .split(" "),
 );
 const QUOTED_STATUS =
-  /\b(?:status(?: ?code)?|http(?:\/[\d.]+)?|server returned|responded with|response code|returned error)\b[ :=(]{0,3}([45]\d\d)\b|^(?:error )?([45]\d\d)\b(?!-?\d|[ -][45]\.\d)/i;
+  /\b(?:status(?: ?code)?|http(?:\/[\d.]+)?(?: error| status)?(?: code)?|server returned|responded with|response code|returned error)\b[ :=(]{0,3}([45]\d\d)\b|^(?:error )?([45]\d\d)\b(?!-?\d|[ -][45]\.\d)/i;
 
 /** Collects every code and text of a failure, in order of trust, within fixed bounds of time and space. */
 export function extractClues(failure: Failure): Clues {
@@ -157,6 +157,7 @@ class Collector {
         0,
         30,
       );
+      if (fields.length === 0) return this.#say(text);
       return this.walk(fields.map(([, tag = "", value]) => ({ [tag.replace(/^.*:/, "")]: value })));
     }
     for (const [, heading = ""] of source.matchAll(/<(?:title|h1|h2)\b[^<>]{0,200}>([^<>]{1,300})/gi)) {

@@ -169,15 +169,6 @@ export const PROVIDER_CODES: readonly ProviderCodes[] = [
     },
   },
   {
-    names: "okta auth0",
-    codes: {
-      "auth.refresh": "E0000011_expired",
-      "auth.final": "E0000005",
-      data: "E0000001 E0000003 E0000007 E0000008",
-      "network.outage": "E0000009",
-    },
-  },
-  {
     names: "mysql mariadb planetscale tidb aurora vitess",
     codes: {
       "auth.final": "1044 1045 1142 1143 1227 1698 1820 1862",
@@ -202,15 +193,6 @@ export const PROVIDER_CODES: readonly ProviderCodes[] = [
       "auth.final": "13 18 8000",
       network: "6 7 50 89 91 112 134 189 262 9001 10107 11600 11602 13388 13435 13436 24 251",
       data: "2 9 14 20 26 48 66 121 11000 11001 16755 17280 59 73",
-    },
-  },
-  {
-    names: "oracle oci",
-    codes: {
-      "auth.final": "ORA-01017 ORA-01031 ORA-28000 ORA-28001 ORA-01045",
-      network:
-        "ORA-12170 ORA-12541 ORA-12514 ORA-03113 ORA-03114 ORA-00060 ORA-12537 ORA-12505 ORA-01033 ORA-01034 ORA-12519 ORA-00054",
-      data: "ORA-00001 ORA-00942 ORA-00904 ORA-01400 ORA-02291 ORA-02292 ORA-00936 ORA-01722 ORA-12899",
     },
   },
   {
@@ -292,5 +274,4 @@ export const PROVIDER_CODES: readonly ProviderCodes[] = [
     codes: { "auth.refresh": "ExpiredProviderToken", "network.outage": "InternalServerError" },
   },
   { names: "xero", codes: { data: "10 14 16 17 500" } },
-  { names: "etsy amazon sp", codes: { rate_limit: "QuotaExceeded" } },
 ];

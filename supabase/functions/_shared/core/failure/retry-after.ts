@@ -80,7 +80,7 @@ const UNIT_SECONDS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, 
 const DURATION_PART = /(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)/g;
 const DURATION = /^(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h|d)){1,5}$/;
 const WAIT_PHRASE =
-  /\b(?:try again|retry(?:ing)?|wait|resets?|break|available again|request this|banned)\b(?: [a-z]{1,12}){0,3}?:?( (?:in|after|for|until|at))?(?: about| at least)? ?['"(]?(\d[\d.:\-TZhms]{0,30})['")]? ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)?/gi;
+  /\b(?:try again|retry(?:ing)?|wait|resets?|break|available|request this|banned)\b(?: [a-z]{1,12}){0,3}?:?( (?:in|after|for|until|at))?(?: about| at least)? ?['"(]?(\d[\d.:\-TZhms]{0,30})['")]? ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)?/gi;
 
 function fromText(text: unknown, now: number | null): number | null {
   if (typeof text !== "string") return null;

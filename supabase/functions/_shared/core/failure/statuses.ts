@@ -3,16 +3,17 @@ import type { Verdict } from "./failure.ts";
 /** What a status says when nobody says more: a verdict and how far to trust it (see the weights in classify.ts). */
 export interface StatusMeaning {
   verdict: Verdict;
-  strength: "strong" | "fair" | "weak";
+  strength: "telling" | "strong" | "fair" | "weak";
 }
 
+const telling = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "telling" });
 const strong = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "strong" });
 const fair = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "fair" });
 const weak = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "weak" });
 
 /** Statuses whose meaning is not that of their class: RFC 9110, the IANA registry, and gateways' own (nginx, Cloudflare, AWS). */
 const STATUSES: Record<number, StatusMeaning> = {
-  401: fair("auth.unclear"),
+  401: telling("auth.unclear"),
   402: strong("data"),
   403: weak("auth.final"),
   404: fair("data"),
@@ -28,7 +29,7 @@ const STATUSES: Record<number, StatusMeaning> = {
   423: weak("network"),
   424: weak("network"),
   425: fair("network"),
-  429: strong("rate_limit"),
+  429: telling("rate_limit"),
   430: strong("rate_limit"), // Shopify
   431: strong("data"),
   440: fair("auth.refresh"), // IIS: login time-out
