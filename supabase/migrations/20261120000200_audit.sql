@@ -31,10 +31,11 @@ grant select on public.audit_log to service_role;
 create function private.audit(
   p_subsystem text, p_actor text, p_action text, p_resource text, p_result text, p_payload jsonb default '{}'
 ) returns void
-language sql set search_path = '' as $$
+language plpgsql set search_path = '' as $$
+begin
   insert into public.audit_log (subsystem, actor, action, resource, result, payload)
   values (p_subsystem, p_actor, p_action, p_resource, p_result, p_payload);
-$$;
+end $$;
 comment on function private.audit(text, text, text, text, text, jsonb) is
   'Appends one entry to the audit log, in the caller''s transaction.';
 revoke execute on function private.audit(text, text, text, text, text, jsonb) from public, anon, authenticated, service_role;

@@ -142,20 +142,22 @@ comment on function private.breaker_step(private.breaker, text, integer, timesta
   'The next state of a breaker after success, failure (p_count of them), probe, disable or none: opens after 5 failures in a row, lets one probe pass after the cool-down, closes on success.';
 
 create function private.retry_tokens_now(p_integration public.integrations_master) returns double precision
-language sql stable set search_path = '' as $$
-  select least(
+language plpgsql stable set search_path = '' as $$
+begin
+  return least(
     p_integration.retry_budget_capacity,
-    p_integration.retry_tokens + greatest(0, extract(epoch from now() - p_integration.retry_tokens_at)) / 60)::double precision;
-$$;
+    p_integration.retry_tokens + greatest(0, extract(epoch from now() - p_integration.retry_tokens_at)) / 60);
+end $$;
 comment on function private.retry_tokens_now(public.integrations_master) is
   'Retries an integration has left: what is stored plus one a minute, at most its capacity.';
 
 create function private.spend_retry_tokens(p_service_name text, p_tokens double precision) returns void
-language sql set search_path = '' as $$
+language plpgsql set search_path = '' as $$
+begin
   update public.integrations_master i
   set retry_tokens = greatest(0, least(i.retry_budget_capacity, private.retry_tokens_now(i) - p_tokens)), retry_tokens_at = now()
-  where i.service_name = p_service_name and p_tokens <> 0;
-$$;
+  where i.service_name = p_service_name;
+end $$;
 comment on function private.spend_retry_tokens(text, double precision) is 'Takes retries from an integration''s budget; a negative number gives back.';
 
 create function private.disable_automatically(p_service_name text, p_category text, p_failures integer) returns boolean
@@ -216,7 +218,8 @@ begin
   set failures = case when s.started_at > now() - make_interval(mins => v_threshold.window_minutes) then s.failures + p_count else p_count end,
       started_at = case when s.started_at > now() - make_interval(mins => v_threshold.window_minutes) then s.started_at else now() end
   returning s.failures into v_failures;
-  if v_failures < v_threshold.max_consecutive or v_threshold.max_consecutive is null
+  -- Where disabling was withheld, it is tried again at every further multiple of the threshold.
+  if v_threshold.max_consecutive is null or v_failures / v_threshold.max_consecutive = (v_failures - p_count) / v_threshold.max_consecutive
     or not (select i.enabled from public.integrations_master i where i.service_name = p_service_name) then
     return false;
   end if;

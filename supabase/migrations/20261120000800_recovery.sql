@@ -1,5 +1,7 @@
 -- The loop around a failure: report, claim, finish. Locks are taken in one order everywhere:
--- integrations (by name), then recoveries, then failure groups.
+-- integrations (by name), then recoveries, then failure groups. Plans are generic on purpose: with arrays as parameters
+-- Postgres would otherwise plan every call anew, which costs more than the work itself; and as a plan may be made while the
+-- tables are still empty, it may not settle on reading them whole.
 
 create type private.failure_report as (
   event_id uuid, service_name text, user_id uuid, http_status integer, error_code text, error_message text, endpoint text, payload jsonb,
@@ -19,10 +21,11 @@ begin
   select count(distinct (r.service_name, r.category, r.fingerprint)) into v_keys from unnest(p_reports) r;
   loop
     -- Reporters share the lock, so that the group cannot be closed before their failure is in it.
-    perform from public.failure_groups g
-    where (g.service_name, g.failure_category, g.fingerprint) in (select r.service_name, r.category, r.fingerprint from unnest(p_reports) r)
-      and g.closed_at is null
-    for key share;
+    perform from (select distinct r.service_name, r.category, r.fingerprint from unnest(p_reports) r) k
+    cross join lateral (
+      select g.id from public.failure_groups g
+      where g.service_name = k.service_name and g.failure_category = k.category and g.fingerprint = k.fingerprint and g.closed_at is null
+      for key share) g;
     get diagnostics v_locked = row_count;
     exit when v_locked = v_keys;
     with opened as (
@@ -43,7 +46,7 @@ create function private.record_failures(p_reports private.failure_report[]) retu
 language plpgsql set search_path = '' as $$
 declare
   v_opened bigint[];
-  v_recorded uuid[];
+  v_recorded public.system_integrity_events[];
   v_counted record;
 begin
   perform from public.integrations_master i
@@ -57,15 +60,12 @@ begin
   v_opened := private.open_groups(p_reports);
 
   with candidate as (
-    select r.*, i as integration, c.request is not null as repeatable, (r.plan ->> 'attempts')::integer as wanted,
+    select r.*, i as integration, i.service_name is not null as registered, (r.plan ->> 'attempts')::integer as wanted,
       now() + make_interval(secs => (r.plan ->> 'delay_seconds')::double precision) as wait_until,
-      i.service_name is not null as registered,
-      c.request is not null or (r.category = 'auth' and exists (
+      (select c.request is not null from public.integration_events c where c.id = r.event_id) or (r.category = 'auth' and exists (
         select from public.user_integrations g where g.service_name = r.service_name and g.user_id is not distinct from r.user_id
           and g.refresh_token is not null and not g.needs_reauth)) as recoverable
-    from unnest(p_reports) r
-    left join public.integrations_master i on i.service_name = r.service_name
-    left join public.integration_events c on c.id = r.event_id
+    from unnest(p_reports) r left join public.integrations_master i on i.service_name = r.service_name
   ), gated as (
     select candidate.*, case
       when not registered then 'unregistered'
@@ -80,79 +80,83 @@ begin
         over (partition by service_name order by event_id) then 'no_budget'
       else 'claimed' end as gate
     from candidate
+  ), recorded as (
+    insert into public.system_integrity_events (
+      event_id, service_name, user_id, failure_reason, failure_category, confidence, fingerprint, analyzer_signals,
+      group_id, status, action_taken, next_retry_at, leased_until, epoch, retry_tokens_held)
+    select d.event_id, d.service_name, d.user_id, d.error_message, d.category, d.confidence, d.fingerprint,
+      jsonb_build_object('signals', d.signals, 'advice', d.advice, 'owner', d.owner, 'refreshable', d.refreshable),
+      (select g.id from public.failure_groups g
+       where g.service_name = d.service_name and g.failure_category = d.category and g.fingerprint = d.fingerprint and g.closed_at is null),
+      case d.gate when 'disabled' then 'disabled' else 'pending' end,
+      case d.gate
+        when 'unregistered' then 'Recorded; the service is not registered, so nothing is repeated'
+        when 'disabled' then 'Held: the integration is disabled'
+        when 'switched_off' then 'Recorded; automatic recovery is switched off for this integration'
+        when 'not_repeatable' then 'Waiting for the next success: the request was not stored, so it cannot be repeated'
+        when 'held' then 'Held by the circuit breaker'
+        when 'rate_limited' then 'Waiting for the provider''s rate limit'
+        when 'no_budget' then 'Waiting for the retry budget'
+        else d.plan ->> 'action_taken' end,
+      case d.gate
+        when 'disabled' then case when d.recoverable and d.plan ->> 'step' <> 'tell' then coalesce((d.integration).breaker_until, now() + interval '1 day') end
+        when 'held' then greatest(coalesce((d.integration).breaker_until, now()), d.wait_until)
+        when 'wait' then d.wait_until
+        when 'rate_limited' then (d.integration).rate_limited_until
+        when 'no_budget' then now() + interval '1 minute'
+        when 'claimed' then now() end,
+      case d.gate when 'claimed' then now() + interval '30 seconds' end,
+      case d.gate when 'claimed' then 1 else 0 end,
+      case when d.gate = 'claimed' and d.category <> 'auth' then d.wanted else 0 end
+    from gated d order by d.event_id
+    on conflict (event_id) do nothing
+    returning system_integrity_events.*
+  ), audited as (
+    insert into public.audit_log (subsystem, actor, action, resource, result, payload)
+    select 'self-heal', 'system', 'failure.reported', 'recovery:' || e.id, e.status, jsonb_build_object(
+      'service_name', e.service_name, 'category', e.failure_category, 'confidence', e.confidence, 'action_taken', e.action_taken)
+    from recorded e
   )
-  insert into public.system_integrity_events (
-    event_id, service_name, user_id, group_id, failure_reason, failure_category, confidence, fingerprint, analyzer_signals,
-    status, action_taken, next_retry_at, leased_until, epoch, retry_tokens_held)
-  select d.event_id, d.service_name, d.user_id, g.id, d.error_message, d.category, d.confidence, d.fingerprint,
-    jsonb_build_object('signals', d.signals, 'advice', d.advice, 'owner', d.owner, 'refreshable', d.refreshable),
-    case d.gate when 'disabled' then 'disabled' else 'pending' end,
-    case d.gate
-      when 'unregistered' then 'Recorded; the service is not registered, so nothing is repeated'
-      when 'disabled' then 'Held: the integration is disabled'
-      when 'switched_off' then 'Recorded; automatic recovery is switched off for this integration'
-      when 'not_repeatable' then 'Waiting for the next success: the request was not stored, so it cannot be repeated'
-      when 'held' then 'Held by the circuit breaker'
-      when 'rate_limited' then 'Waiting for the provider''s rate limit'
-      when 'no_budget' then 'Waiting for the retry budget'
-      else d.plan ->> 'action_taken' end,
-    case d.gate
-      when 'disabled' then case when d.recoverable and d.plan ->> 'step' <> 'tell' then coalesce((d.integration).breaker_until, now() + interval '1 day') end
-      when 'held' then greatest(coalesce((d.integration).breaker_until, now()), d.wait_until)
-      when 'wait' then d.wait_until
-      when 'rate_limited' then (d.integration).rate_limited_until
-      when 'no_budget' then now() + interval '1 minute'
-      when 'claimed' then now() end,
-    case d.gate when 'claimed' then now() + interval '30 seconds' end,
-    case d.gate when 'claimed' then 1 else 0 end,
-    case when d.gate = 'claimed' and d.category <> 'auth' then d.wanted else 0 end
-  from gated d
-  join public.failure_groups g on g.service_name = d.service_name and g.failure_category = d.category and g.fingerprint = d.fingerprint and g.closed_at is null
-  order by d.event_id
-  on conflict (event_id) do nothing;
+  select array_agg(row(e.*)::public.system_integrity_events) into v_recorded from recorded e;
 
-  select array_agg(e.event_id) into v_recorded from public.system_integrity_events e
-  where e.event_id in (select r.event_id from unnest(p_reports) r) and e.xmin = pg_current_xact_id()::xid;
-
-  insert into public.audit_log (subsystem, actor, action, resource, result, payload)
-  select 'self-heal', 'system', 'failure.reported', 'recovery:' || e.id, e.status, jsonb_build_object(
-    'service_name', e.service_name, 'category', e.failure_category, 'confidence', e.confidence, 'action_taken', e.action_taken)
-  from public.system_integrity_events e where e.event_id = any (v_recorded);
-
-  perform private.spend_retry_tokens(e.service_name, sum(e.retry_tokens_held))
-  from public.system_integrity_events e where e.event_id = any (v_recorded) and e.retry_tokens_held > 0 group by e.service_name;
-
-  update public.integrations_master i set rate_limited_until = w.until
-  from (
-    select r.service_name, max(now() + make_interval(secs => (r.plan ->> 'delay_seconds')::double precision)) as until
-    from unnest(p_reports) r where r.category = 'rate_limit' and r.plan ->> 'step' = 'wait' and r.event_id = any (v_recorded)
-    group by r.service_name
-  ) w
-  where i.service_name = w.service_name and (i.rate_limited_until is null or i.rate_limited_until < w.until - interval '1 second');
-
-  perform private.tell_first_failures(v_opened);
-
+  if v_opened <> '{}' then
+    perform private.tell_first_failures(v_opened);
+  end if;
   for v_counted in
-    select r.service_name, r.category, count(*)::integer as failures
-    from unnest(p_reports) r join public.system_integrity_events e on e.event_id = r.event_id
-    where r.event_id = any (v_recorded) and r.category <> 'rate_limit' and not coalesce(r.hold, false) and e.leased_until is null and e.status = 'pending'
-      and (r.category <> 'auth' or private.no_other_grant_works(r.service_name, r.user_id))
+    select e.service_name, e.failure_category as category, sum(e.retry_tokens_held) as spent,
+      max(e.next_retry_at) filter (where e.failure_category = 'rate_limit' and r.plan ->> 'step' = 'wait') as wait_until,
+      count(*) filter (where e.failure_category <> 'rate_limit' and r.hold is not true and e.leased_until is null and e.status = 'pending'
+        and (e.failure_category <> 'auth' or private.no_other_grant_works(e.service_name, e.user_id)))::integer as failures
+    from unnest(v_recorded) e join unnest(p_reports) r using (event_id)
+    where e.service_name in (select i.service_name from public.integrations_master i)
     group by 1, 2 order by 1, 2
   loop
-    perform private.note_failures(v_counted.service_name, v_counted.category, v_counted.failures);
+    perform private.spend_retry_tokens(v_counted.service_name, v_counted.spent) where v_counted.spent > 0;
+    perform private.hold_rate_limit(v_counted.service_name, v_counted.wait_until) where v_counted.wait_until is not null;
+    perform private.note_failures(v_counted.service_name, v_counted.category, v_counted.failures) where v_counted.failures > 0;
   end loop;
-  return v_recorded;
+  return array(select e.event_id from unnest(v_recorded) e);
 end $$;
 comment on function private.record_failures(private.failure_report[]) is
   'Stores reports whose event has no recovery yet, each in its final state: claimed for its reporter, scheduled, held, or left to people; returns the events it recorded.';
 
+create function private.hold_rate_limit(p_service_name text, p_until timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.integrations_master i set rate_limited_until = p_until
+  where i.service_name = p_service_name and (i.rate_limited_until is null or i.rate_limited_until < p_until - interval '1 second');
+end $$;
+comment on function private.hold_rate_limit(text, timestamptz) is
+  'Nothing of the service is repeated before p_until; a hold that is longer by less than a second is not worth a write.';
+
 create function private.no_other_grant_works(p_service_name text, p_user_id uuid) returns boolean
-language sql stable set search_path = '' as $$
-  select not exists (
+language plpgsql stable set search_path = '' as $$
+begin
+  return not exists (
     select from public.user_integrations g
     where g.service_name = p_service_name and g.user_id is distinct from p_user_id
       and not g.needs_reauth and coalesce(g.consecutive_failures, 0) = 0 and g.access_token is not null);
-$$;
+end $$;
 comment on function private.no_other_grant_works(text, uuid) is
   'False while some other user''s grant is healthy: then an auth failure is that user''s problem, not the integration''s.';
 
@@ -191,8 +195,9 @@ $$;
 comment on function private.failure_message(uuid) is 'The facts of a failure that people are told.';
 
 create function private.work_items(p_recovery_ids uuid[]) returns jsonb
-language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(jsonb_build_object(
+language plpgsql stable set search_path = '' as $$
+begin
+  return (select coalesce(jsonb_agg(jsonb_build_object(
     'recovery_id', e.id, 'event_id', e.event_id, 'service_name', e.service_name, 'user_id', e.user_id, 'category', e.failure_category,
     'fingerprint', e.fingerprint, 'epoch', e.epoch, 'attempts', e.attempts,
     'attempts_allowed', case when e.failure_category = 'auth' then 1 else greatest(1, e.retry_tokens_held) end,
@@ -206,49 +211,45 @@ language sql stable set search_path = '' as $$
   join public.integrations_master i on i.service_name = e.service_name
   left join public.integration_events c on c.id = e.event_id
   left join public.user_integrations g on g.service_name = e.service_name and g.user_id is not distinct from e.user_id
-  where e.id = any (p_recovery_ids);
-$$;
+  where e.id = any (p_recovery_ids));
+end $$;
 comment on function private.work_items(uuid[]) is 'What a worker needs to recover claimed failures.';
 
 create function public.report_failures(p_reports jsonb) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
+  v_event_ids constant uuid[] := array(select (r ->> 'event_id')::uuid from jsonb_array_elements(p_reports) r);
+  v_known constant uuid[] := array(select e.event_id from public.system_integrity_events e where e.event_id = any (v_event_ids));
   v_new private.failure_report[];
   v_recorded uuid[];
-  v_work jsonb;
-  v_answers jsonb;
 begin
   select array_agg(r) into v_new from (
     select distinct on (r.event_id) r.* from jsonb_populate_recordset(null::private.failure_report, p_reports) r
-    where not exists (select from public.system_integrity_events e where e.event_id = r.event_id)
-    order by r.event_id
+    where r.event_id <> all (v_known) order by r.event_id
   ) r;
   if v_new is not null then
     v_recorded := private.record_failures(v_new);
-    select jsonb_object_agg(w ->> 'recovery_id', w) into v_work from jsonb_array_elements(private.work_items(array(
-      select e.id from public.system_integrity_events e where e.event_id = any (v_recorded) and e.leased_until is not null))) w;
   end if;
-
-  select jsonb_agg(jsonb_build_object(
-    'event_id', e.event_id, 'recovery_id', e.id, 'category', e.failure_category, 'action_taken', e.action_taken, 'status', e.status,
-    'next_retry_at', e.next_retry_at,
-    'state', case
-      when r.copy = 1 and e.event_id = any (v_recorded) then case when e.leased_until is null then 'recorded' else 'claimed' end
-      when e.leased_until > now() then 'in_progress' else 'duplicate' end,
-    'work', case when r.copy = 1 and e.event_id = any (v_recorded) then v_work -> e.id::text end) order by r.position)
-  into v_answers
-  from (
-    select (t.report ->> 'event_id')::uuid as event_id, t.position, row_number() over (partition by t.report ->> 'event_id' order by t.position) as copy
-    from jsonb_array_elements(p_reports) with ordinality t (report, position)
-  ) r
-  join public.system_integrity_events e on e.event_id = r.event_id;
-  return coalesce(v_answers, '[]');
+  return (
+    with recovery as materialized (
+      select e.* from public.system_integrity_events e where e.event_id = any (v_event_ids)
+    ), report as (
+      select t.event_id, t.position, row_number() over (partition by t.event_id order by t.position) = 1 and t.event_id = any (v_recorded) as is_first
+      from unnest(v_event_ids) with ordinality t (event_id, position)
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'event_id', e.event_id, 'recovery_id', e.id, 'category', e.failure_category, 'action_taken', e.action_taken, 'status', e.status,
+      'next_retry_at', e.next_retry_at,
+      'state', case when r.is_first then case when e.leased_until is null then 'recorded' else 'claimed' end
+        when e.leased_until > now() then 'in_progress' else 'duplicate' end,
+      'work', case when r.is_first and e.leased_until is not null then private.work_items(array[e.id]) -> 0 end) order by r.position), '[]')
+    from report r join recovery e using (event_id));
 end $$;
 comment on function public.report_failures(jsonb) is
   'Takes classified failures, each event once, and answers in their order: what was recorded, and for those claimed the work to do now. Copies of an event get the first one''s answer.';
 
 create function public.claim_recoveries(p_limit integer, p_lease_seconds integer default 30) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_claimed uuid[];
 begin
@@ -298,15 +299,15 @@ comment on function public.claim_recoveries(integer, integer) is
   'Leases due recoveries: per service as many as its concurrency, retry budget, rate limit and breaker permit (an open breaker that is due: one probe). Returns work items.';
 
 create function public.finish_recoveries(p_results jsonb) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
+  v_ids constant uuid[] := array(select (r ->> 'recovery_id')::uuid from jsonb_array_elements(p_results) r);
   v_finished jsonb;
+  v_accepted uuid[];
   v_service record;
-  v_groups bigint[];
 begin
-  perform from public.integrations_master i where i.service_name in (
-    select e.service_name from public.system_integrity_events e
-    join jsonb_to_recordset(p_results) r (recovery_id uuid) on r.recovery_id = e.id)
+  perform from public.integrations_master i
+  where i.service_name in (select e.service_name from public.system_integrity_events e where e.id = any (v_ids))
   order by i.service_name for no key update;
 
   with result as (
@@ -315,9 +316,9 @@ begin
       reached_provider boolean, after_refresh boolean, category text, http_status integer, error_code text, failure_reason text, signals jsonb)
   ), current as (
     select e.id, e.retry_tokens_held as held, e.failure_category as category, i.enabled
-    from result r join public.system_integrity_events e on e.id = r.recovery_id
+    from public.system_integrity_events e join result r on r.recovery_id = e.id
     left join public.integrations_master i on i.service_name = e.service_name
-    where e.epoch = r.epoch and e.leased_until is not null
+    where e.id = any (v_ids) and e.epoch = r.epoch and e.leased_until is not null
     order by e.id for update of e
   ), finished as (
     update public.system_integrity_events e
@@ -330,7 +331,7 @@ begin
         next_retry_at = case when r.outcome in ('failed', 'waiting') then clock_timestamp() + make_interval(secs => r.delay_seconds) end,
         leased_until = null, retry_tokens_held = 0
     from result r join current c on c.id = r.recovery_id
-    where e.id = r.recovery_id
+    where e.id = r.recovery_id and e.id = any (v_ids)
     returning e.id, e.event_id, e.group_id, e.service_name, e.user_id, e.status, e.failure_category, e.action_taken, e.next_retry_at,
       r.outcome, r.attempts, r.reached_provider, coalesce(r.after_refresh, false) as after_refresh, r.http_status,
       case when r.outcome = 'resolved' then c.held else greatest(0, c.held - r.attempts) end as unspent
@@ -344,7 +345,7 @@ begin
     set retry_count = coalesce(c.retry_count, 0) + f.attempts, status = case when f.outcome = 'resolved' then 'success' else c.status end
     from finished f where c.id = f.event_id
   )
-  select jsonb_agg(to_jsonb(f)) into v_finished from finished f;
+  select jsonb_agg(to_jsonb(f)), array_agg(f.id) into v_finished, v_accepted from finished f;
 
   for v_service in
     select f.service_name, f.failure_category as category, max(f.next_retry_at) filter (where f.outcome = 'waiting') as wait_until,
@@ -354,10 +355,9 @@ begin
     from jsonb_to_recordset(v_finished) f (service_name text, user_id uuid, failure_category text, next_retry_at timestamptz, outcome text, unspent integer)
     group by 1, 2 order by 1, 2
   loop
-    perform private.spend_retry_tokens(v_service.service_name, -v_service.unspent);
+    perform private.spend_retry_tokens(v_service.service_name, -v_service.unspent) where v_service.unspent > 0;
     if v_service.category = 'rate_limit' then
-      update public.integrations_master i set rate_limited_until = greatest(i.rate_limited_until, v_service.wait_until)
-      where i.service_name = v_service.service_name and v_service.wait_until is not null;
+      perform private.hold_rate_limit(v_service.service_name, v_service.wait_until) where v_service.wait_until is not null;
     end if;
     if v_service.failures > 0 then
       perform private.note_failures(v_service.service_name, v_service.category, v_service.failures);
@@ -383,10 +383,10 @@ begin
   return coalesce((
     select jsonb_agg(jsonb_build_object(
       'recovery_id', r.recovery_id, 'event_id', e.event_id, 'service_name', e.service_name, 'category', e.failure_category,
-      'accepted', coalesce(v_finished @> jsonb_build_array(jsonb_build_object('id', r.recovery_id)), false),
+      'accepted', coalesce(r.recovery_id = any (v_accepted), false),
       'status', e.status, 'action_taken', e.action_taken, 'next_retry_at', e.next_retry_at) order by r.position)
-    from (select (t.result ->> 'recovery_id')::uuid as recovery_id, t.position from jsonb_array_elements(p_results) with ordinality t (result, position)) r
-    left join public.system_integrity_events e on e.id = r.recovery_id), '[]');
+    from unnest(v_ids) with ordinality r (recovery_id, position)
+    left join (select * from public.system_integrity_events e where e.id = any (v_ids)) e on e.id = r.recovery_id), '[]');
 end $$;
 comment on function public.finish_recoveries(jsonb) is
   'Stores the outcomes of leased recoveries (a stale epoch is refused: accepted false) with all that follows: budget, breaker, streaks, grants, groups, messages, audit.';
@@ -422,6 +422,7 @@ comment on function private.tell_unrecovered(jsonb) is 'People must act: tells t
 
 revoke execute on function private.open_groups(private.failure_report[]) from public, anon, authenticated, service_role;
 revoke execute on function private.record_failures(private.failure_report[]) from public, anon, authenticated, service_role;
+revoke execute on function private.hold_rate_limit(text, timestamptz) from public, anon, authenticated, service_role;
 revoke execute on function private.no_other_grant_works(text, uuid) from public, anon, authenticated, service_role;
 revoke execute on function private.tell_first_failures(bigint[]) from public, anon, authenticated, service_role;
 revoke execute on function private.failure_message(uuid) from public, anon, authenticated, service_role;
