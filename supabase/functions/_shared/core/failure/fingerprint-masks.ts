@@ -13,12 +13,17 @@ const UNIT = [
   "[numµ]?s|m?secs?|(?:milli|micro|nano)?seconds?|min|minutes?|h|hrs?|hours?|days?",
 ].join("|");
 
+const FILE_TYPE = [
+  "log|txt|csv|json|ya?ml|xml|html?|pdf|png|jpe?g|gif|zip|gz|tar|tmp|dat|bin|db|sql|pem|crt|lock|pid|conf|cfg|ini",
+  "properties|service|socket|timer|mount|so|dll|exe|sys|jar|class|java|c|cc|cpp|h|go|rs|py|rb|php|js|mjs|ts|sh",
+].join("|");
+
 /** Nouns that a name may follow: "for user alice", "in project atlas". */
 const OWNER =
   "user|username|login|account|client|organization|org|project|workspace|tenant|team|channel|host|server|group|model|bucket|topic|queue";
 /** What follows such a noun without being a name: "invalid user credentials", "the server closed". */
 const NO_NAME =
-  "(?!(?:credentials?|tokens?|ids?|names?|input|agent|session|password|secret|data|type|role|state|errors?|is|was|has|does|did|cannot|can|not|with|and|or|lost|unknown|unavailable|\\w{4,}ed|\\w{4,}ing)\\b)";
+  "(?!(?:credentials?|tokens?|ids?|names?|numbers?|keys?|values?|size|limit|count|address|input|output|request|response|agent|session|password|secret|data|type|role|state|errors?|is|was|has|does|did|cannot|can|not|with|and|or|lost|unknown|unavailable|\\w{4,}ed|\\w{4,}ing)\\b)";
 
 /** Fields that say what went wrong. Their words are the message itself, not a value. */
 const TELLING =
@@ -31,6 +36,7 @@ const TELLING_IN_JSON =
  * what may fail late is bounded.
  */
 export const MASKS: Mask[] = [
+  { pattern: /\[redacted\]/g, replace: MASK },
   { pattern: /\n\s{0,20}at [^\n]*/g, replace: "" }, // stack frames
   { pattern: /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>()[\]{},;]+/gi, replace: MASK }, // URLs
   { pattern: /\b(?:arn|urn):[^\s"'<>()[\]{},;]+/g, replace: MASK },
@@ -44,7 +50,7 @@ export const MASKS: Mask[] = [
   // key=value. A value is quoted, bracketed, the words up to ", key=", or one word.
   {
     pattern:
-      /([\w.$-]+\]?)(=| = ?)(?![=>])("[^"]{0,500}"|'[^']{0,500}'|\([^()]{0,500}\)|\[[^\][]{0,500}\]|\{[^{}]{0,500}\}|<[^<>]{0,500}>|[^,;=()[\]{}"'\n]{0,80}(?=[,;] ?[\w.-]{1,40}=)|[^\s,;&()[\]{}"']*)/g,
+      /(?<![\w.$-])([\w.$-]+\]?)(=| = ?)(?![=>])("[^"]{0,500}"|'[^']{0,500}'|\([^()]{0,500}\)|\[[^\][]{0,500}\]|\{[^{}]{0,500}\}|<[^<>]{0,500}>|[^,;=()[\]{}"'\n]{0,80}(?=[,;] ?[\w.-]{1,40}=)|[^\s,;&()[\]{}"']*)/g,
     replace: (match, name = "", sign = "", value = "") =>
       value === "" || tells(name, value) ? match : `${name}${sign}${MASK}`,
   },
@@ -54,17 +60,27 @@ export const MASKS: Mask[] = [
     replace: (match, _quote, content = "") => /^[A-Z]{3,7} \S+ HTTP/.test(content) ? match : MASK,
   },
   { pattern: /\[(?:[^\s,[\]()]{1,100}, ?){1,50}[^\s,[\]()]{1,100}\]|\[\]/g, replace: `[${MASK}]` }, // lists
-  { pattern: /[\w-]+\[\d[\d, -]*\d\]/g, replace: MASK }, // ranges of hosts: node-[0-31,40]
+  { pattern: /(?<![\w-])[\w-]+\[\d[\d, -]*\d\]/g, replace: MASK }, // ranges of hosts: node-[0-31,40]
   { pattern: /(?<![\w.])(?:[A-Za-z]:|\\)\\[^\s"'<>|,;()[\]]*/g, replace: MASK }, // Windows paths
   { pattern: /(?<![\w.~*>])~?\.{0,2}\/[^\s"'<>,;()[\]{}:]+/g, replace: MASK }, // Unix paths
   { pattern: /(?<![\w./-])[\w.-]+\/[\w.-]+\/[^\s"'<>,;()[\]{}:]*/g, replace: MASK }, // relative paths
-  { pattern: /(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){3,8}[0-9A-Fa-f]{1,4}(?![\w:])/g, replace: MASK }, // IPv6, MAC
+  {
+    pattern: /(?<![\w./-])[\w.-]+\/[\w.-]+(?![\w./-])/g, // default/web-1, but not "read/write"
+    replace: (match) => /[_.-]/.test(match) ? MASK : match,
+  },
+  {
+    pattern: new RegExp(String.raw`(?<![\w@.-])[\w@-]+\.(?:${FILE_TYPE})(?![\w.=-])`, "g"),
+    replace: MASK,
+  },
+  // MAC and IPv6 addresses, key fingerprints.
+  { pattern: /\[[0-9A-Fa-f:]{2,39}\]:\d{1,5}\b/g, replace: MASK },
+  { pattern: /(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,40}[0-9A-Fa-f]{1,4}(?![\w:])/g, replace: MASK },
   {
     pattern: new RegExp(String.raw`\b(?:${WEEKDAY},? )?(?:${MONTH} {1,2}\d|\d{1,2}[ -]${MONTH}[ -]\d)`, "g"),
     replace: MASK,
   },
   {
-    pattern: /(?<![\w.@$-])[A-Za-z_][\w$-]*(?:\.[\w$-]+)+(?::\d+)?/g,
+    pattern: /(?<![\w.@$-])[A-Za-z_][\w$-]*(?:\.[\w$-]+)+(?::\d+)?(?![\w$.-]| ?=)/g,
     replace: (match) => isQualifiedName(match) ? MASK : match,
   },
   // A short host name is told from a field ("size:8080") by its port.
@@ -77,6 +93,7 @@ export const MASKS: Mask[] = [
   { pattern: /(?:[\w+#%$~*&@/\\-]|\.(?!\.|\s|$))+/g, replace: (match) => /\d/.test(match) ? MASK : match },
   { pattern: /\b[0-9a-fA-F]{8,}\b/g, replace: MASK }, // hexadecimal that happens to have letters only
   { pattern: /\b(?:true|false)\b/gi, replace: MASK },
+  { pattern: /(?<=[:=] ?)(?:yes|no|on|off|null|none|nil)(?=\s*(?:[,;)\]}]|$))/gi, replace: MASK },
   { pattern: new RegExp(String.raw`<?<\*> ?(?:${UNIT})(?![\w<])`, "g"), replace: MASK }, // "1.5 MB", "<1 sec"
   {
     pattern: new RegExp(
@@ -88,13 +105,20 @@ export const MASKS: Mask[] = [
   },
   {
     pattern: new RegExp(
-      String.raw`\b(user|account|client) ${NO_NAME}[^\s<>]+ (?=(?:is|was|has|does|cannot|already)\b)`,
+      String.raw`\b(${OWNER}) ${NO_NAME}[^\s<>]+ (?=(?:is|was|has|does|cannot|already)\b)`,
       "gi",
     ),
     replace: `$1 ${MASK} `,
   },
   { pattern: /\buser [^\s<>]* (?=from <\*>|\[)/g, replace: `user ${MASK} ` },
-  { pattern: /\bfor [^\s<]+ from (?=<\*>)/g, replace: `for ${MASK} from ` },
+  {
+    pattern: new RegExp(String.raw`\bfor [^\s<]+ (from|in (?:${OWNER})) (?=<\*>)`, "g"),
+    replace: `for ${MASK} $1 `,
+  },
+  {
+    pattern: /\b((?:no such|unknown|unrecognized|unsupported) [\w ]{1,40}:) [^\s<]+$/gi,
+    replace: `$1 ${MASK}`,
+  },
   { pattern: /<\*>(?:[\s,:;.#|/+~*&=-]*<\*>)+/g, replace: MASK }, // a list of values is a value
   // The same value said in another way: "1407 (1.37 KB)", "Token{1f}".
   { pattern: /<\*>(?: ?\((?:[\s,:;]|<\*>)*\)|\{<\*>\}|\[<\*>\])/g, replace: MASK },

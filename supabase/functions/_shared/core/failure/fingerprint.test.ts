@@ -7,6 +7,7 @@ const kinds: Record<string, string[]> = {
   "an expired token": [
     "Token xoxb-123-abc expired for user U123",
     "Token xoxb-987-xyz expired for user alice",
+    "Token [redacted] expired for user alice",
   ],
   "a revoked token": ["Token xoxb-123-abc revoked for user U123"],
   "a rate limit of tokens": [
@@ -51,6 +52,13 @@ const kinds: Record<string, string[]> = {
     "since Sat Jul 2 17:07:00 2005: no answer",
   ],
   "a list of ids": ["skipped items 1, 2, 3", "skipped items 17"],
+  "a pod without a node": [
+    "no node for default/web-7d4b (config.yaml), peer [::1]:9000, ready: no",
+    "no node for kube-system/dns-xkz (api.json), peer redis:6379, ready: yes",
+  ],
+  "an unknown container": ["No such container: web", "No such container: api-1"],
+  "a missing channel": ["The channel general was not found", "The channel random was not found"],
+  "a missing channel id": ["The channel id was not found"],
   "a refused user": ["User alice is not authorized", "User bob is not authorized"],
   "a user that is not there": ["User is not authorized"],
   "a timeout in Java": [
