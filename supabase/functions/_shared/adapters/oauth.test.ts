@@ -14,18 +14,19 @@ function provider(...answers: Answer[]) {
   const egress: Egress = {
     send(request) {
       requests.push(request);
-      const answer = answers[requests.length - 1]!;
+      const answer = answers[Math.min(requests.length, answers.length) - 1]!;
       if (answer instanceof EgressError) return Promise.reject(answer);
       const body = typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body);
       return Promise.resolve<EgressResponse>({ status: answer.status, headers: answer.headers ?? {}, body });
     },
   };
+  const endpoint = createTokenEndpoint({ egress, clock });
   const refresh = (config: Partial<typeof CONFIG> = {}) =>
-    createTokenEndpoint({ egress, clock }).refresh({ ...CONFIG, ...config }, "canary-refresh", 5_000);
-  return { refresh, requests };
+    endpoint.refresh({ ...CONFIG, ...config }, "canary-refresh", 5_000);
+  return { endpoint, refresh, requests };
 }
 
-Deno.test("a refresh is a form with the grant, the client and its secret, and no scope", async () => {
+Deno.test("a refresh is a form with the grant and no scope, and the client authenticates by HTTP Basic", async () => {
   const { refresh, requests } = provider({ status: 200, body: { access_token: "a", token_type: "Bearer" } });
   await refresh();
   assert.equal(requests.length, 1);
@@ -35,9 +36,8 @@ Deno.test("a refresh is a form with the grant, the client and its secret, and no
   assert.deepEqual(Object.fromEntries(new URLSearchParams(requests[0]!.body)), {
     grant_type: "refresh_token",
     refresh_token: "canary-refresh",
-    client_id: "client",
-    client_secret: "canary-secret",
   });
+  assert.equal(requests[0]!.headers!.authorization, `Basic ${btoa("client:canary%2Dsecret")}`);
 });
 
 Deno.test("new tokens are returned, a rotated refresh token and the lifetime with them", async () => {
@@ -113,14 +113,25 @@ Deno.test("when the server may have rotated the token, the outcome is unknown an
   }
 });
 
-Deno.test("a server that wants HTTP Basic gets it on the second try, and only invalid_client causes one", async () => {
-  const { refresh, requests } = provider(
+Deno.test("a server that wants the secret in the body gets it so on the second try, and at once the next time", async () => {
+  const refusals: Answer[] = [
     { status: 401, body: { error: "invalid_client" } },
-    { status: 200, body: { access_token: "a" } },
-  );
-  assert.equal((await refresh()).kind, "refreshed");
-  assert.equal(requests[1]!.headers!.authorization, `Basic ${btoa("client:canary%2Dsecret")}`);
-  assert.ok(!requests[1]!.body!.includes("client_secret"));
+    { status: 400, body: { error: "invalid_request" } },
+    { status: 200, body: { error: "incorrect_client_credentials" } },
+    { status: 401, body: "Unauthorized" },
+  ];
+  for (const refusal of refusals) {
+    const success = { status: 200, body: { access_token: "a" } };
+    const { endpoint, requests } = provider(refusal, success, success);
+    assert.equal((await endpoint.refresh(CONFIG, "r", 5_000)).kind, "refreshed");
+    assert.equal((await endpoint.refresh(CONFIG, "r", 5_000)).kind, "refreshed");
+    assert.equal(requests.length, 3);
+    for (const request of requests.slice(1)) {
+      const form = new URLSearchParams(request.body);
+      assert.deepEqual([form.get("client_id"), form.get("client_secret")], ["client", "canary-secret"]);
+      assert.equal(request.headers!.authorization, undefined);
+    }
+  }
 });
 
 Deno.test("credentials that the server refuses both ways are no dead grant", async () => {
@@ -128,6 +139,21 @@ Deno.test("credentials that the server refuses both ways are no dead grant", asy
   const { refresh, requests } = provider(refused, refused);
   assert.equal((await refresh()).kind, "transient");
   assert.equal(requests.length, 2);
+});
+
+Deno.test("a refresh is sent once when the client was accepted, when nobody answered, or when asked to slow down", async () => {
+  const answers: Answer[] = [
+    { status: 400, body: { error: "invalid_grant" } },
+    { status: 429, body: { error: "slow_down" } },
+    { status: 500, body: { error: "server_error" } },
+    { status: 200, body: "<html>" },
+    new EgressError("egress.timeout", "too late", true),
+  ];
+  for (const answer of answers) {
+    const { refresh, requests } = provider(answer);
+    await refresh();
+    assert.equal(requests.length, 1, JSON.stringify(answer));
+  }
 });
 
 Deno.test("a public client sends its id only", async () => {

@@ -21,27 +21,30 @@ type Config = Parameters<TokenEndpoint["refresh"]>[0];
 /**
  * Exchanges refresh tokens (RFC 6749, section 6) at any provider's token endpoint.
  *
- * The client secret goes into the body, which all known providers accept; a server that answers `invalid_client` is
- * asked once more with HTTP Basic, which is safe because it did nothing yet. No scope is sent: it would fail for grants
- * older than the last change of the configured scopes, and leaving it out means "as granted".
+ * The client secret travels by HTTP Basic, which section 2.3.1 obliges servers to support. Some want it in the body all
+ * the same: a server that refuses the client is asked once more that way, which is safe because it did nothing yet, and
+ * what worked is remembered. No scope is sent: it would fail for grants older than the last change of the configured
+ * scopes, and leaving it out means "as granted".
  */
 export function createTokenEndpoint({ egress, clock }: { egress: Egress; clock: Clock }): TokenEndpoint {
+  const wantSecretInBody = new Set<string>();
   return {
     async refresh(config, refreshToken, timeoutMs) {
       const deadline = clock.now() + timeoutMs;
       const attempt = (authentication: oauth.ClientAuth) =>
         exchange(egress, config, authentication, refreshToken, deadline - clock.now());
+      const secret = config.clientSecret;
 
-      let answer: Answer;
-      if (config.clientSecret) {
-        answer = await attempt(oauth.ClientSecretPost(config.clientSecret));
-        if (isInvalidClient(answer.error) && clock.now() < deadline) {
-          answer = await attempt(oauth.ClientSecretBasic(config.clientSecret));
-        }
-      } else {
-        answer = await attempt(oauth.None());
+      let answer: Answer | undefined;
+      if (!secret) answer = await attempt(oauth.None());
+      else if (!wantSecretInBody.has(config.tokenUrl)) {
+        answer = await attempt(oauth.ClientSecretBasic(secret));
       }
-      return toOutcome(answer, clock.now(), [refreshToken, config.clientSecret ?? ""]);
+      if (secret && (!answer || refusesClient(answer)) && clock.now() < deadline) {
+        answer = await attempt(oauth.ClientSecretPost(secret));
+        if (answer.tokens) wantSecretInBody.add(config.tokenUrl);
+      }
+      return toOutcome(answer!, clock.now(), [refreshToken, secret ?? ""]);
     },
   };
 }
@@ -136,8 +139,13 @@ function toOutcome({ tokens, error, response }: Answer, now: number, secrets: st
   return { kind: "transient", message, ...retryAfter(response, now) };
 }
 
-function isInvalidClient(error: unknown): boolean {
-  return error instanceof oauth.ResponseBodyError && error.error === "invalid_client";
+/** True for a refusal that may be about how the client showed its secret. */
+function refusesClient({ error, response }: Answer): boolean {
+  if (!response) return false;
+  if (error instanceof oauth.ResponseBodyError) {
+    return error.status < 500 && error.status !== 429 && !FINAL_ERRORS.includes(error.error);
+  }
+  return [400, 401, 403].includes(response.status);
 }
 
 function retryAfter({ headers, status }: EgressResponse, now: number): { retryAfterSeconds?: number } {
