@@ -1,0 +1,46 @@
+import type { Category } from "../failure/failure.ts";
+import type { StoredRequest } from "./stored-request.ts";
+
+/** Methods whose repetition has no second effect (RFC 9110, section 9.2.2). */
+const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
+
+/** Statuses by which a server says that it did not process the request. */
+const REFUSED_STATUSES = new Set([401, 403, 429]);
+
+/** Codes and texts of connections that never came about, and of our own breaker: nothing was sent. */
+const NOT_SENT =
+  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|circuit_open|egress\.(?:dns|blocked|invalid|host)|connection refused|getaddrinfo|name resolution|dns (?:error|lookup)|no such host|certificate/i;
+
+/** What is known about the call that failed. */
+export interface FailedCall {
+  category: Category;
+  httpStatus: number | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+}
+
+/**
+ * Whether a request may be sent again without the risk of a second effect: its method is idempotent, the provider will
+ * recognise its idempotency key, or the failure proves that it was not processed.
+ *
+ * @param idempotencyHeader the header by which the provider recognises repetitions; null when it has none
+ */
+export function isRepeatSafe(
+  request: StoredRequest,
+  failed: FailedCall,
+  idempotencyHeader: string | null,
+): boolean {
+  return IDEMPOTENT.has(request.method.toUpperCase()) ||
+    (idempotencyHeader !== null && Boolean(request.idempotency_key)) ||
+    wasNotProcessed(failed);
+}
+
+function wasNotProcessed({ category, httpStatus, errorCode, errorMessage }: FailedCall): boolean {
+  if (httpStatus) {
+    // Whoever says "token expired" or "slow down" refused to do anything; AWS throttles with 503.
+    return REFUSED_STATUSES.has(httpStatus) ||
+      (category === "rate_limit" && (httpStatus < 500 || httpStatus === 503)) ||
+      (category === "auth" && httpStatus < 500);
+  }
+  return NOT_SENT.test(errorCode ?? "") || NOT_SENT.test((errorMessage ?? "").slice(0, 2_000));
+}
