@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { composeMessage, MAX_VALUE_LENGTH, type Message } from "./message.ts";
+
+/** A message as plain text, in the form in which its wording was specified. */
+function asText({ title, paragraphs }: Message): string {
+  const texts = paragraphs.map((lines) => lines.map(({ label, value }) => `${label}: ${value}`).join("\n"));
+  return [title, ...texts].join("\n\n");
+}
+
+Deno.test("a failure says what failed, what is done about it, who must act and how", () => {
+  const message = composeMessage("failure", {
+    service_name: "slack",
+    category: "auth",
+    error_message: "Token expired",
+    action_taken: "Refreshing the token, then repeating the call",
+    status: "pending",
+    owner: "you",
+    advice: "Reconnect the account",
+    event_id: "0d9e2c3a-0000-4000-8000-000000000001",
+    created_at: "2026-11-20T19:30:00.123456+00:00",
+  }, null);
+  assert.equal(
+    asText(message),
+    `🚨 Integration Failure Detected
+
+Service: slack
+Category: auth
+Error: Token expired
+
+Recovery Plan: Refreshing the token, then repeating the call
+Status: pending
+
+Who Must Act: you
+Advice: Reconnect the account
+
+Event ID: 0d9e2c3a-0000-4000-8000-000000000001
+Timestamp: 2026-11-20 19:30:00 UTC`,
+  );
+});
+
+Deno.test("a recovery attempt says which attempt of three it is", () => {
+  const message = composeMessage("attempt", {
+    service_name: "slack",
+    action_taken: "Repeating the call",
+    retry_count: 1,
+    error_message: "503",
+  }, null);
+  assert.equal(
+    asText(message),
+    `🔄 Recovery Attempt
+
+Service: slack
+Action: Repeating the call
+Attempt: 1/3
+
+Previous Error: 503`,
+  );
+});
+
+Deno.test("a recovery says how long it took and how many failures it ended", () => {
+  const message = composeMessage("recovered", {
+    service_name: "slack",
+    action_taken: "Token refreshed, call repeated",
+    duration_seconds: 200.4,
+    failure_reason: "Token expired",
+    occurrences: 10_000,
+  }, null);
+  assert.equal(
+    asText(message),
+    `✅ Integration Recovered
+
+Service: slack
+Resolution: Token refreshed, call repeated
+Time to Recover: 3 min 20 s
+
+Original Error: Token expired
+Occurrences: 10000`,
+  );
+});
+
+Deno.test("a disabled integration asks for a review, and links the dashboard only where there is one", () => {
+  const facts = {
+    service_name: "slack",
+    failure_reason: "5 data failures in a row",
+    consecutive_failures: 5,
+  };
+  const without = `⛔ Integration Disabled
+
+Service: slack
+Reason: 5 data failures in a row
+Failure Count: 5
+
+Action Required: Manual review and re-enable`;
+  assert.equal(asText(composeMessage("disabled", facts, null)), without);
+  assert.equal(
+    asText(composeMessage("disabled", facts, "https://admin.example/system-health")),
+    `${without}\nDashboard: https://admin.example/system-health`,
+  );
+});
+
+Deno.test("a fact that is unknown has no line", () => {
+  const message = composeMessage("failure", { service_name: "slack", error_message: null }, null);
+  assert.equal(asText(message), "🚨 Integration Failure Detected\n\nService: slack");
+});
+
+Deno.test("an error text stays on its line, in one piece, and short", () => {
+  const errorOf = (error_message: string) =>
+    composeMessage("failure", { service_name: "slack", error_message }, null).paragraphs[0]![1]!.value;
+  assert.equal(errorOf("a\r\n\tb\u0000c\u2028d "), "a b c d");
+  const long = errorOf("x".repeat(10_000));
+  assert.equal(long.length, MAX_VALUE_LENGTH);
+  assert.ok(long.endsWith("x…"));
+  assert.ok(errorOf("😀".repeat(10_000)).isWellFormed());
+});
+
+Deno.test("unknown kinds and malformed facts are errors, not messages", () => {
+  assert.throws(() => composeMessage("celebration", { service_name: "slack" }, null), /celebration/);
+  assert.throws(() => composeMessage("toString", {}, null), /toString/);
+  assert.throws(() => composeMessage("failure", {}, null), /service_name/);
+  assert.throws(() => composeMessage("recovered", { service_name: "slack", duration_seconds: -1 }, null));
+});
