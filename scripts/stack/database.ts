@@ -4,16 +4,12 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
 import { bootstrapSql } from "./bootstrap.ts";
+import { copyFolder, exists, moveUnlessTaken } from "./files.ts";
 import { applyMigrations, migrationDigests } from "./migrate.ts";
 import { freePort } from "./ports.ts";
-import {
-  createCluster,
-  exists,
-  moveUnlessTaken,
-  type PostgresPrograms,
-  startCluster,
-  stopOrphan,
-} from "./postgres.ts";
+import { createCluster, startCluster, stopOrphan } from "./postgres.ts";
+import type { PostgresPrograms } from "./postgres-programs.ts";
+import { isAlive } from "./processes.ts";
 import type { StackSecrets } from "./secrets.ts";
 import { StackError } from "./stack-error.ts";
 
@@ -46,7 +42,7 @@ export async function throwAwayData(parts: DatabaseParts): Promise<string> {
   const folder = join(parts.home, "throw-away");
   await Deno.mkdir(folder, { recursive: true });
   for await (const { name } of Deno.readDir(folder)) {
-    if (await exists(`/proc/${parseInt(name)}`)) continue;
+    if (isAlive(parseInt(name))) continue;
     await stopOrphan(join(folder, name));
     await rm(join(folder, name), { recursive: true, force: true });
   }
@@ -91,6 +87,33 @@ export async function lastingData(
   };
 }
 
+/**
+ * Takes the lasting data for this process. The system drops the lock however the process ends.
+ *
+ * @returns the way to give it back
+ * @throws StackError `stack.running` when another process has it
+ */
+export async function lockData(home: string): Promise<() => Promise<void>> {
+  const file = await Deno.open(join(home, "stack.lock"), { create: true, read: true, write: true });
+  if (await file.tryLock(true)) {
+    // deno-lint-ignore require-await
+    return async () => file.close();
+  }
+  file.close();
+  throw new StackError(
+    "stack.running",
+    "A stack is already running on this data: stop it with Ctrl-C first.",
+  );
+}
+
+/** Deletes the lasting data; the caller holds the lock. */
+export async function removeData(home: string): Promise<void> {
+  const data = join(home, "data");
+  await stopOrphan(data);
+  await rm(data, { recursive: true, force: true });
+  await rm(join(home, "migrations.json"), { force: true });
+}
+
 /** A stopped cluster with everything applied; built once for each state of the migrations. */
 async function template({ project, home, programs, secrets }: DatabaseParts): Promise<string> {
   const bootstrap = bootstrapSql(secrets.databasePassword, "none");
@@ -131,13 +154,5 @@ async function removeOldTemplates(folder: string): Promise<void> {
     if (Date.now() - mtime!.getTime() > 3_600_000) {
       await rm(join(folder, name), { recursive: true, force: true });
     }
-  }
-}
-
-/** Copies a folder with owners and modes. */
-async function copyFolder(from: string, to: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command("cp", { args: ["-a", from, to] }).output();
-  if (!success) {
-    throw new StackError("data.not_copied", `Copying ${from} failed: ${new TextDecoder().decode(stderr)}`);
   }
 }

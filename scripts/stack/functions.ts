@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { type Child, startChild } from "./child.ts";
-import { exists } from "./postgres.ts";
+import { exists } from "./files.ts";
 
 /** The running functions of a project. */
 export interface FunctionHost {

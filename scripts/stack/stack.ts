@@ -5,14 +5,14 @@ import { parseEnv } from "node:util";
 import postgres, { type Sql } from "postgres";
 import { startApi } from "./api.ts";
 import { readVerifyJwt } from "./config.ts";
-import { databaseUrl, lastingData, throwAwayData } from "./database.ts";
+import { databaseUrl, lastingData, lockData, throwAwayData } from "./database.ts";
 import { hostFunctions } from "./functions.ts";
 import { handleRequest } from "./gateway.ts";
 import { prepareHome, projectRoot } from "./paths.ts";
 import { freePort, requireFreePort } from "./ports.ts";
-import { startCluster, unpackPostgres } from "./postgres.ts";
+import { startCluster } from "./postgres.ts";
+import { unpackPostgres } from "./postgres-programs.ts";
 import { loadSecrets, type StackSecrets } from "./secrets.ts";
-import { StackError } from "./stack-error.ts";
 import { startInvoker, startTimers } from "./timers.ts";
 
 /** How to start a stack. */
@@ -54,6 +54,8 @@ export interface Stack {
   setEnv(added: Record<string, string>): Promise<void>;
   /** Ends the database server as a crash does, and starts it again. */
   restartPostgres(): Promise<void>;
+  /** Resolves with the database server's last words when it ends by itself. */
+  databaseDied: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -72,13 +74,14 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   };
   try {
     const home = await prepareHome();
-    if (!throwAway) undo.push(await lock(home));
+    if (!throwAway) undo.push(await lockData(home));
     requireFreePort(port, "the gateway");
     requireFreePort(databasePort, "the database");
 
-    progress("PostgreSQL");
+    progress("PostgreSQL 17");
     const secrets = await loadSecrets(home);
     const parts = { project, home, secrets, programs: await unpackPostgres(home) };
+    progress("database with all migrations");
     const lasting = throwAway ? undefined : await lastingData(parts);
     const data = lasting?.data ?? await throwAwayData(parts);
     if (throwAway) undo.push(() => rm(data, { recursive: true, force: true }));
@@ -89,17 +92,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     });
     undo.push(() => cluster.stop());
 
-    progress("migrations");
     const ownUrl = databaseUrl(databasePort, secrets);
     await lasting?.migrate(ownUrl);
     const sql = postgres(ownUrl, { max: 10, onnotice: () => {} });
     undo.push(() => sql.end({ timeout: 1 }));
 
-    progress("Data and Auth API");
+    progress("Data and Auth API, functions, gateway");
     const api = await startApi(databaseUrl(databasePort, secrets, "authenticator"), secrets);
     undo.push(() => api.stop());
 
-    progress("gateway and functions");
     const url = `http://127.0.0.1:${port}`;
     const env = {
       ...platformEnvironment(url, ownUrl, secrets),
@@ -123,6 +124,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     }
     return {
       ...{ url, databaseUrl: ownUrl, secrets, env, sql, stop },
+      databaseDied: cluster.died,
       setEnv: (added) => functions.setEnv(added),
       killFunction: (name) => functions.kill(name),
       restartPostgres: () => cluster.crashAndRestart(),
@@ -155,20 +157,6 @@ function platformEnvironment(
 async function readEnvFile(project: string): Promise<Record<string, string>> {
   const text = await Deno.readTextFile(join(project, "supabase/functions/.env")).catch(() => "");
   return parseEnv(text) as Record<string, string>;
-}
-
-/** Takes the lasting data for this process. The system drops the lock however the process ends. */
-async function lock(home: string): Promise<() => Promise<void>> {
-  const file = await Deno.open(join(home, "stack.lock"), { create: true, read: true, write: true });
-  if (await file.tryLock(true)) {
-    // deno-lint-ignore require-await
-    return async () => file.close();
-  }
-  file.close();
-  throw new StackError(
-    "stack.running",
-    "A stack is already running on this folder's data: stop it with Ctrl-C first.",
-  );
 }
 
 /** Lets requests in flight finish for a second, then goes on without them. */

@@ -17,11 +17,7 @@ export class TestReport {
   /** Runs one part, prints its line, and adds its counts. A part that throws counts as one failure. */
   async part(name: string, run: () => Promise<PartResult>): Promise<void> {
     const start = performance.now();
-    const result = await run().catch((error) => ({
-      passed: 0,
-      failed: 1,
-      details: `${error?.stack ?? error}`,
-    }));
+    const result = await run().catch((error) => ({ passed: 0, failed: 1, details: describe(error) }));
     this.#passed += result.passed;
     this.#failed += result.failed;
     const seconds = ((performance.now() - start) / 1000).toFixed(1);

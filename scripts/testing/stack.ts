@@ -2,7 +2,8 @@
 import { asSuperuser, databaseUrl, throwAwayData } from "../stack/database.ts";
 import { prepareHome, projectRoot } from "../stack/paths.ts";
 import { freePort } from "../stack/ports.ts";
-import { startCluster, unpackPostgres } from "../stack/postgres.ts";
+import { startCluster } from "../stack/postgres.ts";
+import { unpackPostgres } from "../stack/postgres-programs.ts";
 import { loadSecrets } from "../stack/secrets.ts";
 import { type Stack, type StackOptions, startStack } from "../stack/stack.ts";
 import { rm } from "node:fs/promises";

@@ -1,0 +1,90 @@
+/**
+ * `deno task start [-- --no-demo]`: prepares and starts the whole stack, plays the demo, and stays up until Ctrl-C.
+ *
+ * The parts that need npm packages are imported only after these are installed, so that the user sees what takes time.
+ */
+import { projectRoot } from "./stack/paths.ts";
+import type { Stack } from "./stack/stack.ts";
+import { whenLauncherEnds } from "./stack/launcher.ts";
+import { exitOnStackError, StackError } from "./stack/stack-error.ts";
+
+const start = performance.now();
+let endStep = () => {};
+
+/** Prints a step's name now, and its duration when the next step begins. */
+function step(name: string): void {
+  endStep();
+  const stepStart = performance.now();
+  Deno.stdout.writeSync(new TextEncoder().encode(`${name} … `));
+  endStep = () => {
+    console.log(`${((performance.now() - stepStart) / 1000).toFixed(1)} s`);
+    endStep = () => {};
+  };
+}
+
+async function installPackages(): Promise<void> {
+  step("packages from npm");
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["install", "--quiet"],
+    cwd: projectRoot,
+  }).output();
+  if (success) return;
+  throw new StackError(
+    "packages.missing",
+    `The npm packages could not be installed, is the network there? ${
+      new TextDecoder().decode(stderr).trim()
+    }`,
+  );
+}
+
+function describe({ url, databaseUrl, secrets }: Stack): string {
+  return `
+The stack is up after ${((performance.now() - start) / 1000).toFixed(1)} s.
+
+  Project URL      ${url}
+  Functions        ${url}/functions/v1/<name>
+  Database         psql "${databaseUrl}"
+  Publishable key  ${secrets.publishableKey}
+  Secret key       ${secrets.secretKey}
+  Internal token   ${secrets.internalWebhookToken}
+
+Ctrl-C stops it and leaves no process behind; the data stays until the task reset.
+`;
+}
+
+async function playDemo(stack: Stack): Promise<void> {
+  const { runDemo } = await import(new URL("./demo.ts", import.meta.url).href);
+  await runDemo(stack);
+}
+
+/** Resolves with the exit code, after a signal, the end of the launcher, or the death of the database. */
+function end(stack: Stack): Promise<number> {
+  return new Promise((resolve) => {
+    whenLauncherEnds().then(() => resolve(0));
+    stack.databaseDied.then((lastWords) => {
+      console.error(`The database ended by itself (${lastWords || "no last words"}): start the stack again.`);
+      resolve(1);
+    });
+    stopSignalled.then(() => resolve(0));
+  });
+}
+
+const { promise: stopSignalled, resolve: signalStop } = Promise.withResolvers<void>();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, signalStop);
+
+await exitOnStackError(async () => {
+  await installPackages();
+  const { startStack }: typeof import("./stack/stack.ts") = await import(
+    new URL("./stack/stack.ts", import.meta.url).href
+  );
+  const stack = await startStack({ progress: step, log: console.log });
+  endStep();
+  console.log(describe(stack));
+  const ended = end(stack);
+  if (!Deno.args.includes("--no-demo")) {
+    await Promise.race([ended, playDemo(stack).catch((error) => console.error("The demo failed:", error))]);
+  }
+  const code = await ended;
+  await stack.stop();
+  Deno.exit(code);
+});
