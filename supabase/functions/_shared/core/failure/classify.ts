@@ -17,7 +17,7 @@ interface Evidence {
 
 /** Code beats message beats status, except that a text to the point beats a code that is used for everything. */
 const WEIGHTS = {
-  code: { exact: 100, general: 42, quoted: 96, decisive: 92, strong: 74, weak: 45 },
+  code: { exact: 100, general: 42, quoted: 96, decisive: 92, strong: 74, weak: 28 },
   message: { decisive: 88, strong: 70, weak: 34 },
   status: { telling: 72, strong: 66, fair: 50, weak: 30 },
 } as const;

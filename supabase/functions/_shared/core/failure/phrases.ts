@@ -53,7 +53,7 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
     "by (?:the )?(?:user|recipient) .{0,20}blocked",
     "(?:user|recipient|subscriber|member|contact).{0,20}(?:unsubscribed|opted[ -]?out|is deactivated|not opted)",
     "cannot (?:send|initiate|dm|message).{0,25}(?:user|recipient|bot|group)",
-    "(?:recipient|mailbox|inbox|destination|email account|user) .{0,30}(?:unavailable|unknown|inactive|over quota|is full|rejected)",
+    "(?:recipient|mailbox|inbox|email account) .{0,30}(?:unavailable|unknown|inactive|over quota|is full|rejected)",
     "(?:inactive|suppressed|blocklisted|invalid|unverified) (?:recipient|addresse?s?|email|phone|number|mailbox)",
     "email (?:account|address) .{0,40}(?:does not exist|not verified|invalid|not valid)",
     "sender (?:identity|address|domain)",
@@ -67,9 +67,7 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
   ["data", "decisive", [
     "(?:device|registration|sync|page|paging|next|continuation|continue|cursor|scroll|card|payment|push|fcm|upload|change|subscription|instance) ?token",
     "unexpected token",
-    "token (?:count|limit|length)",
-    "(?:maximum|max).{0,12} tokens",
-    "context (?:length|window)",
+
     "idempot",
   ]],
   // Limits of throughput come before limits of plans: "upgrade to raise your calls per minute" is a rate limit.
@@ -118,6 +116,7 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
     "maxim?um number of .{0,25}(?:requests|calls|invocations|attempts)",
   ]],
   ["data", "decisive", [
+    "(?:maximum|max).{0,12} tokens|token (?:count|length)|context (?:length|window)",
     "upgrade (?:your|to|the|this|plan|account)",
     "(?:not|only|isn't|n't) (?:available|included|supported|enabled|accessible|allowed).{0,20} (?:on|in|for|with|to|under).{0,40}(?:plan|tier|edition|subscription|licen[cs]e|trial|paid|account level|premium)",
     "(?:premium|paid|pro|enterprise|business|active) (?:account|plan|subscription|users?|feature|licen[cs]e|required|membership)",
@@ -147,7 +146,7 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
     "(?:read|connect|write|socket|open|pool|response) ?timeout",
     "deadline (?:exceeded|expired|has passed)",
     "socket (?:hang up|closed|error|disconnected|exception)",
-    "broken pipe",
+    "broken pipe|prematurely",
     "(?:premature|unexpected|unexpectedly) (?:close|eof|end of (?:file|stream|data)|closed|disconnect)",
     "^(?:eof|io: eof)$",
     "\\beof (?:occurred|while|reached|error)|eofexception|end of file reached",
@@ -157,13 +156,13 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
     "(?:unable|failed|could not|couldn't|cannot|can't|can not) (?:to )?(?:connect|establish|reach|contact|resolve|open (?:a )?(?:tcp|connection|socket)|lookup)",
     "no connection could be made",
     "error (?:during|while|trying to) connect",
-    "no such host|unknown host|name or service not known|nodename nor servname|name resolution|getaddrinfo|dns|host not found|name not resolved|temporary failure in name",
+    "no such host|unknown host|name or service not known|nodename nor servname|name resolution|getaddrinfo|\\bdns (?:error|lookup|resolution|fail\\w*|problem|query|server)|host not found|name not resolved|temporary failure in name",
     "(?:network|host|destination|server|service|broker) (?:is )?(?:unreachable|not reachable|down\\b|offline)",
     "no route to host",
     "network (?:error|failure|problem|issue|connection|changed|exception|timeout|is unreachable)",
     "fetch failed|failed to fetch|load failed|networkerror",
     "error sending request|error trying to connect|tcp connect",
-    "tls|ssl(?! ?mode)|x509|certificate|pkix|cert(?:ificate)? (?:chain|verify)|\\bcert\\b|handshake|self[ -]signed|wrong version number|altname",
+    "\\b(?:tls|ssl(?! ?mode))|ssl\\b|x509|certificate|pkix|cert(?:ificate)? (?:chain|verify)|\\bcert\\b|handshake|self[ -]signed|wrong version number|altname",
     "http response to https client",
     "rst ?stream|goaway|stream (?:was )?(?:reset|removed|closed)|http2 (?:error|stream)|received corrupt message",
     "reset (?:reason|by peer)|connect error|disconnect/reset",
@@ -193,7 +192,8 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
   ]],
   ["auth.final", "decisive", [
     "revoked|deauthori[sz]ed|uninstalled",
-    "refresh ?token",
+    "refresh ?token.{0,60}(?:invalid|expired|not (?:found|valid)|revoked|used|unknown|missing|inactive|malformed|required|does)",
+    "(?:invalid|expired|bad|unknown|missing|malformed|no|wrong|stale) [^.]{0,25}refresh ?token|missing auth\\w*|token .{0,20}(?:disabled|blocked|banned)|pg hba",
     "(?:invalid|unauthori[sz]ed|incorrect|bad|unknown|disabled|deleted|missing|wrong) ?(?:oauth )?(?:client|application|app|integrator|consumer|api|access|subscription|license|signing|partner|project|secret|service|bot|integration|server|account)?[ -]?(?:key|secret|client id|client|credentials? id|api token|api keys|app id|application-id)\\b",
     "api[ -]?(?:key|token)s?.{0,40}(?:invalid|not valid|not found|expired|missing|required|disabled|incorrect|wrong|not (?:exist|match|provided|recogni[sz]ed|set|supplied|allowed|authorized|permitted|have)|n't|denied|blocked|restricted)",
     "(?:invalid|incorrect|wrong|bad|no|missing|unrecogni[sz]ed|expired|unknown|provide an?|without an?|valid) .{0,15}(?:api|x-api|access|secret|subscription)[ -]?keys?",
@@ -204,11 +204,11 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
     "(?:missing|requires?|required|without|lacks?|lacking|granted|additional|needs?|contain|higher|extended|not enough|no|proper|elevated|valid|sufficient|necessary).{0,40}(?:scopes?|permissions?|privileges?|access rights)\\b",
     "(?:scopes?|permissions?|privileges?)\\b.{0,40}(?:missing|required|not granted|denied|insufficient|needed|not have|error|invalid)",
     "(?:permission|access|authori[sz]ation|request|login|user)s? (?:is |was |has been |to .{0,30} is )?(?:denied|refused|forbidden|restricted)",
-    "(?:not|n't|un) ?(?:been )?(?:authori[sz]ed|permitted|allowed|entitled|granted|eligible).{0,10} (?:to|for|by|the|on|access|from)\\b",
+    "(?:not|n't|un) ?(?:been )?(?:authori[sz]ed|permitted|allowed|entitled|granted|eligible).{0,10} (?:to|for|by|the|on|from)\\b",
     "(?:doesn't|does not|do not|don't|didn't|not|cannot|can't) (?:currently )?have .{0,50}(?:access|permission|privilege|rights?|scope|authority)",
     "(?:no|without|lost|lacks?|grant) (?:\\w+ )?access|must have .{0,30}(?:access|permission|role)|access to (?:this|the) .{0,30}(?:is )?(?:blocked|denied|restricted|forbidden|not allowed)",
     "forbidden by|restricted by (?:policy|organi[sz]ation|admin)|ip (?:address )?.{0,30}(?:not (?:allowed|whitelisted|in)|allowlist|blocked|restricted)",
-    "consent|saml|single sign-?on|\\bsso\\b|\\bmfa\\b|multi-?factor|two-?(?:factor|step)|\\b2fa\\b|\\botp\\b|conditional access|app password|application-specific password",
+    "consent|saml|single sign[- ]?on|\\bsso\\b|\\bmfa\\b|multi[- ]?factor|two[- ]?(?:factor|step)|\\b2fa\\b|\\botp\\b|conditional access|app password|application-specific password",
     "(?:account|user|app|application|client|bot|key|tenant|organi[sz]ation|workspace|profile|merchant|credential)s? .{0,30}(?:suspended|disabled|deactivated|inactive|locked|banned|blocked|terminated|deleted|not active)",
     "(?:suspended|disabled|deactivated|inactive|locked|banned) (?:account|user|app|application|tenant|organi[sz]ation|merchant)",
     "(?:password|user ?name|credentials?|login|signature|hmac).{0,50}(?:incorrect|invalid|not (?:valid|accepted|recogni[sz]ed)|failed|mismatch|wrong|match)",
@@ -218,7 +218,7 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
     "row[ -]level security|not in allowlist|scope (?:is )?(?:invalid|not)|invalid scope",
     "invalid grant|authori[sz]ation (?:code|grant) .{0,30}(?:invalid|expired|used|malformed|not)|grant .{0,20}(?:invalid|expired|not allowed)",
     "(?:outside|outdated|skewed|too skewed|clock|old|difference).{0,40}(?:recvwindow|current time|skew)|clock skew|timestamp .{0,30}(?:outside|too old|expired)",
-    "user has not (?:authori[sz]ed|granted)|has not (?:been )?(?:authori[sz]ed|granted|approved)|merchant approval|admin(?:istrator)? approval|not approved",
+    "user has not (?:authori[sz]ed|granted)|has not (?:been )?(?:authori[sz]ed|granted|approved)|merchant approval|admin(?:istrator)? approval|(?:app|application|token|client|developer|account) (?:is )?(?:not|only) approved",
     "cannot perform write actions|read-only application",
   ]],
   ["auth.refresh", "decisive", [
@@ -231,6 +231,7 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
     'exp claim|"exp" claim|id token',
     "invalid authentication credentials|invalid auth(?:entication|orization)? token",
   ]],
+  ["auth.final", "strong", ["not (?:permitted|entitled)"]],
   ["auth.unclear", "strong", [
     "unauthori[sz]ed|unauthenticated|not authenticated|not authori[sz]ed|not logged in|notauthenticated",
     "authenticat(?:e|ion|ed|or)|authori[sz]ation (?:required|failed|error|header)|must be (?:logged in|signed in)|log ?in (?:required|again|to)|sign in|signin required|please log ?in",
@@ -238,13 +239,13 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
   ]],
   ["data", "strong", [
     "not[ -]?found|no such|does ?n[o']t exist|doesn't exist|don't exist|could not (?:find|be found|locate)|couldn't find|can't find|cannot find|unable to find|nonexistent|non-existent|unknown (?:channel|user|field|column|table|method|command|type|message|property|parameter|argument|attribute|key|account|topic|option|path|endpoint|operation|resource|domain)|not exist|no longer (?:available|exists|supported)|no document|no rows|no results?|zero results",
-    "already (?:exists?|been|in use|used|taken|succeeded|registered|subscribed|being|closed|paid|canceled|processed)|duplicate|not unique|in use\\b|is a duplicate",
+    "already (?:\\w+ed\\b|exists?|been|in use|used|taken|succeeded|registered|subscribed|being|closed|paid|canceled|processed)|duplicate|taken\\b|in (?:the )?(?:past|future)\\b|window (?:is )?closed|not unique|in use\\b|is a duplicate",
     "(?:is|are|was) (?:a )?(?:required|missing|mandatory|empty|blank|invalid|malformed|not allowed|not valid|not supported|not a valid|immutable|read[ -]?only|deprecated|deleted|archived|closed)",
     "(?:required|missing|mandatory|unknown|unrecogni[sz]ed|unsupported|invalid|illegal|bad|incorrect|wrong|unexpected|duplicate|malformed|empty|extra|undefined) (?:\\w+ ){0,2}(?:field|parameter|param|argument|value|property|attribute|input|format|json|xml|body|payload|data|type|name|id|url|uri|header|query|schema|syntax|request|object|option|column|key|element|version|date|enum|arguments|fields|parameters|params|currency|amount|operation|content|filter|channel|user|blocks|characters?|form body|char|token|path|state|status|event|range|choice|reference|resource|record|file|address|email|phone|recipient|domain|port|scheme|host|encoding|method|action)s?\\b",
     "missing (?:required|mandatory|parameter|field|argument|data|value)|required (?:field|parameter|property|argument|object|attribute|header|key|element|value)|field required|required but|not provided|must (?:be|have|contain|not|specify|provide|include|match|start|supply|set)|can(?:no|')t be (?:blank|empty|null|greater|less|parsed|processed|changed|modified|deleted|used|confirmed|after|before|updated|found|converted)|cannot (?:be|have|contain|delete|update|create|confirm|query|deserialize|insert|add|remove|modify|use|parse|set|convert|cast|unmarshal|specify)|may not (?:be|have|contain)|should (?:be|have|not|contain|match)|unable to parse|could not (?:parse|convert|decode|be parsed|be processed|deserialize)|failed to parse|parse error|parsing|problems parsing|syntax|malformed|not well-formed|deserializ|serializ",
     "validat|schema|constraint|violat|unprocessable|semantically|type mismatch|mismatch|incompatible|inconsistent|conflict|out of range|out-of-range|too (?:long|short|small|large|big|old|many|low|high)|not (?:a )?valid|not (?:one of|match|supported|implemented|editable|acceptable|allowed)|unsupported|deprecated|unimplemented|does not match|did not match|wrong kind|expected .{1,30} (?:but|got|found|to be)|immutable|stale object|precondition|version conflict|etag",
     "bad request|invalid (?:argument|request|input|value|url|uri|email|phone|number|address|date)|illegal (?:argument|character)|weak password|password (?:should|must|is too|strength)|declined|insufficient funds|expired card|card (?:expired|number|was)|do not honor|sold out|out of stock|empty\\.?$|is empty|no (?:recipients|subject|body|text|content|file)|entity is deleted|has been (?:deleted|removed|archived|deactivated|deprecated)|\\bgone\\b|is archived|is locked|resource locked|unavailable shop|content (?:policy|filter)|flagged|prohibited|deemed|disallowed|moderation|policy violation|safety",
-    "no scheme|missing (?:an )?(?:protocol|scheme|'http)|(?:protocol|scheme) (?:is )?(?:missing|not supported|unsupported)|relative url|bad uri|invalid hostname|bad/illegal format|malformed url|failed to parse url|must be (?:an )?absolute|cannot have body|--allow-|null value in column|permission entry|unmarshal|mapper|rejected",
+    "no (?:scheme|protocol)\\b|port number|missing (?:an )?(?:protocol|scheme|'http)|(?:protocol|scheme) (?:is )?(?:missing|not supported|unsupported)|relative url|bad uri|invalid hostname|bad/illegal format|malformed url|failed to parse url|must be (?:an )?absolute|cannot have body|--allow-|null value in column|permission entry|unmarshal|mapper|rejected",
   ]],
   ["auth.final", "weak", [
     "forbidden|permission|privilege|credential|password|\\bscope|not allowed|blocked|access|suspended|banned",
@@ -256,7 +257,7 @@ const TABLE: readonly [Verdict, Strength, readonly string[]][] = [
   ]],
   ["network", "weak", ["network|connect|time-?out|socket|unreachable|transport|proxy|gateway"]],
   ["data", "weak", [
-    "invalid|illegal|missing|required|unknown|incorrect|malformed|exists|deleted|inactive|cannot|unable|bad\\b|missing|expected|format|param|field|declin",
+    "^no \\w+|\\bcan(?:no|')?t \\w+|invalid|illegal|missing|required|unknown|incorrect|malformed|exists|deleted|inactive|cannot|unable|bad\\b|missing|expected|format|param|field|declin",
   ]],
 ];
 
