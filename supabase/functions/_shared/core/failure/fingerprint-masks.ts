@@ -1,3 +1,16 @@
+import {
+  FILE_TYPE,
+  KNOWN_PORT,
+  MONTH,
+  NO_NAME,
+  OWNER,
+  TELLING,
+  TELLING_IN_JSON,
+  TOP_LEVEL_DOMAIN,
+  UNIT,
+  WEEKDAY,
+} from "./fingerprint-words.ts";
+
 /** One kind of value and how it is taken out of a message. */
 interface Mask {
   pattern: RegExp;
@@ -5,35 +18,18 @@ interface Mask {
 }
 
 const MASK = "<*>";
+const regex = (source: TemplateStringsArray, ...parts: string[]) =>
+  new RegExp(String.raw(source, ...parts).replaceAll("\n", ""), "g");
 
-const MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}";
-const WEEKDAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}";
-const UNIT = [
-  "[kKMGTP]?i?[bB]|[KMGTP]|bytes?|bits?|pages?|[KMG]?Hz|%|°?C|[AP]M|UTC|GMT|[ECMP][SD]T",
-  "[numµ]?s|m?secs?|(?:milli|micro|nano)?seconds?|min|minutes?|h|hrs?|hours?|days?",
-].join("|");
-
-const FILE_TYPE = [
-  "log|txt|csv|json|ya?ml|xml|html?|pdf|png|jpe?g|gif|zip|gz|tar|tmp|dat|bin|db|sql|pem|crt|lock|pid|conf|cfg|ini",
-  "properties|service|socket|timer|mount|so|dll|exe|sys|jar|class|java|c|cc|cpp|h|go|rs|py|rb|php|js|mjs|ts|sh",
-].join("|");
-
-/** Nouns that a name may follow: "for user alice", "in project atlas". */
-const OWNER =
-  "user|username|login|account|client|organization|org|project|workspace|tenant|team|channel|host|server|group|model|bucket|topic|queue";
-/** What follows such a noun without being a name: "invalid user credentials", "the server closed". */
-const NO_NAME =
-  "(?!(?:credentials?|tokens?|ids?|names?|numbers?|keys?|values?|size|limit|count|address|input|output|request|response|agent|session|password|secret|data|type|role|state|errors?|is|was|has|does|did|cannot|can|not|with|and|or|lost|unknown|unavailable|\\w{4,}ed|\\w{4,}ing)\\b)";
-
-/** Fields that say what went wrong. Their words are the message itself, not a value. */
-const TELLING =
-  /(?:^|[._-])(?:error|err|errno|code|reason|cause|status|exception|message|msg|fault|detail|error_description)$|[a-z](?:Error|Errno|Code|Reason|Cause|Status|Exception|Message)$/i;
-const TELLING_IN_JSON =
-  /^(?:type|kind|title|state|event|category|result|hint|description|errorType|__type)$/i;
+const BRACKETED = String.raw`\([^()]{0,500}\)|\[[^\][]{0,500}\]|\{[^{}]{0,500}\}|<[^<>]{0,500}>`;
+const UP_TO_NEXT_FIELD = String.raw`[^,;=()[\]{}"'\n]{0,80}(?=[,;] ?[\w.-]{1,40}=)`;
+const VALUE = String.raw`"[^"]{0,500}"|'[^']{0,500}'|${BRACKETED}|${UP_TO_NEXT_FIELD}|[^\s,;&()[\]{}"']*`;
+const NAME = String.raw`(?!(?:${NO_NAME})\b)[^\s<>()[\],;:]`;
+const VALUES = /<\*>(?:[\s,:;.#|/+~*&=-]*<\*>)+/g;
 
 /**
- * The values of a message, in the order in which they are masked. Every pattern is linear: no nested quantifiers, and
- * what may fail late is bounded.
+ * The values of a message, in the order in which they are masked. Every pattern takes linear time: what may be
+ * scanned and then fail is bounded, and no unbounded repetition holds another.
  */
 export const MASKS: Mask[] = [
   { pattern: /\[redacted\]/g, replace: MASK },
@@ -41,25 +37,25 @@ export const MASKS: Mask[] = [
   { pattern: /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>()[\]{},;]+/gi, replace: MASK }, // URLs
   { pattern: /\b(?:arn|urn):[^\s"'<>()[\]{},;]+/g, replace: MASK },
   { pattern: /[^\s"'<>()[\]{},;=:]{1,64}@[A-Za-z0-9.-]{1,255}/g, replace: MASK }, // e-mails, class@hash
-  // JSON: the name without its quotes, and the text of a telling field.
+
+  // Fields. JSON loses its quotes, so that the text of a telling field is masked like any other text.
   {
     pattern: /"([\w.-]{1,64})"\s?:\s?(?:"((?:[^"\\]|\\.){0,1000})")?/g,
     replace: (_, name = "", value) =>
-      `${name}: ${value === undefined ? "" : tells(name, value, true) ? value : MASK}`,
+      `${name}: ${value === undefined || tellsInJson(name) ? value ?? "" : MASK}`,
   },
-  // key=value. A value is quoted, bracketed, the words up to ", key=", or one word.
   {
-    pattern:
-      /(?<![\w.$-])([\w.$-]+\]?)(=| = ?)(?![=>])("[^"]{0,500}"|'[^']{0,500}'|\([^()]{0,500}\)|\[[^\][]{0,500}\]|\{[^{}]{0,500}\}|<[^<>]{0,500}>|[^,;=()[\]{}"'\n]{0,80}(?=[,;] ?[\w.-]{1,40}=)|[^\s,;&()[\]{}"']*)/g,
-    replace: (match, name = "", sign = "", value = "") =>
-      value === "" || tells(name, value) ? match : `${name}${sign}${MASK}`,
+    pattern: regex`(?<![\w.$-])([\w.$-]+\]?)(=| = ?)(?![=>])(${VALUE})`,
+    replace: (_, name = "", sign = "", value = "") =>
+      `${name}${sign}${value === "" ? "" : tells(name, value) ? value.replace(/^"(.*)"$/, "$1") : MASK}`,
   },
-  // Quoted text, unless it is a request line.
   {
     pattern: /(?<![\w\\])(["'`])((?:(?!\1)[^\n]){0,300})\1(?!\w)/g,
     replace: (match, _quote, content = "") => /^[A-Z]{3,7} \S+ HTTP/.test(content) ? match : MASK,
   },
-  { pattern: /\[(?:[^\s,[\]()]{1,100}, ?){1,50}[^\s,[\]()]{1,100}\]|\[\]/g, replace: `[${MASK}]` }, // lists
+  { pattern: /\[(?:[^\s,[\]()]{1,100}, ?){1,50}[^\s,[\]()]{1,100}\]|\[\]/g, replace: `[${MASK}]` },
+
+  // Addresses and places.
   { pattern: /(?<![\w-])[\w-]+\[\d[\d, -]*\d\]/g, replace: MASK }, // ranges of hosts: node-[0-31,40]
   { pattern: /(?<![\w.])(?:[A-Za-z]:|\\)\\[^\s"'<>|,;()[\]]*/g, replace: MASK }, // Windows paths
   { pattern: /(?<![\w.~*>])~?\.{0,2}\/[^\s"'<>,;()[\]{}:]+/g, replace: MASK }, // Unix paths
@@ -68,74 +64,67 @@ export const MASKS: Mask[] = [
     pattern: /(?<![\w./-])[\w.-]+\/[\w.-]+(?![\w./-])/g, // default/web-1, but not "read/write"
     replace: (match) => /[_.-]/.test(match) ? MASK : match,
   },
+  { pattern: regex`(?<![\w@.-])[\w@-]+\.(?:${FILE_TYPE})(?![\w.=-])`, replace: MASK },
+  { pattern: /\[[0-9A-Fa-f:]{2,39}\]:\d{1,5}\b/g, replace: MASK }, // [IPv6]:port
+  { pattern: /(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,40}[0-9A-Fa-f]{1,4}(?![\w:])/g, replace: MASK }, // IPv6, MAC
   {
-    pattern: new RegExp(String.raw`(?<![\w@.-])[\w@-]+\.(?:${FILE_TYPE})(?![\w.=-])`, "g"),
-    replace: MASK,
-  },
-  // MAC and IPv6 addresses, key fingerprints.
-  { pattern: /\[[0-9A-Fa-f:]{2,39}\]:\d{1,5}\b/g, replace: MASK },
-  { pattern: /(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,40}[0-9A-Fa-f]{1,4}(?![\w:])/g, replace: MASK },
-  {
-    pattern: new RegExp(String.raw`\b(?:${WEEKDAY},? )?(?:${MONTH} {1,2}\d|\d{1,2}[ -]${MONTH}[ -]\d)`, "g"),
-    replace: MASK,
-  },
-  {
-    pattern: /(?<![\w.@$-])[A-Za-z_][\w$-]*(?:\.[\w$-]+)+(?::\d+)?(?![\w$.-]| ?=)/g,
+    pattern: /(?<![\w.@$-])(?:\*\.)?[A-Za-z_][\w$-]*(?:\.[\w$-]+)+(?::\d+)?(?![\w$.-]| ?=)/g,
     replace: (match) => isQualifiedName(match) ? MASK : match,
   },
-  // A short host name is told from a field ("size:8080") by its port.
-  {
-    pattern:
-      /(?<![\w.-])[A-Za-z][\w-]*:(?:80|443|8080|8443|3000|3306|5432|5672|6379|6543|8000|9092|27017|54321)\b/g,
-    replace: MASK,
-  },
+  // A host of one word is told from a field ("size:8081") by its port.
+  { pattern: regex`(?<![\w.-])[A-Za-z][\w-]*:(?:${KNOWN_PORT})\b`, replace: MASK },
+
   // Whatever holds a digit. Two dots are a leader: "exceptions......0".
-  { pattern: /(?:[\w+#%$~*&@/\\-]|\.(?!\.|\s|$))+/g, replace: (match) => /\d/.test(match) ? MASK : match },
+  { pattern: regex`\b(?:${WEEKDAY},? )?(?:${MONTH} {1,2}\d|\d{1,2}[ -]${MONTH}[ -]\d)`, replace: MASK },
+  { pattern: /(?:[\w+#%$€£¥~*&@/\\-]|\.(?!\.|\s|$))+/g, replace: (match) => /\d/.test(match) ? MASK : match },
   { pattern: /\b[0-9a-fA-F]{8,}\b/g, replace: MASK }, // hexadecimal that happens to have letters only
+  { pattern: regex`<?<\*> ?(?:${UNIT})(?![\w<])`, replace: MASK }, // "1.5 MB", "<1 sec"
   { pattern: /\b(?:true|false)\b/gi, replace: MASK },
   { pattern: /(?<=[:=] ?)(?:yes|no|on|off|null|none|nil)(?=\s*(?:[,;)\]}]|$))/gi, replace: MASK },
-  { pattern: new RegExp(String.raw`<?<\*> ?(?:${UNIT})(?![\w<])`, "g"), replace: MASK }, // "1.5 MB", "<1 sec"
+
+  // Names, told by the words around them.
   {
-    pattern: new RegExp(
-      String
-        .raw`\b(invalid user|(?:for|by|of|in|as|to|on|from) (?:${OWNER})|named|called|with id) ${NO_NAME}[^\s<>()[\],;:]*(?=\s*(?:$|[.,;:([]|(?:from|by|at|on|in|is|was|has|does)\b))`,
-      "gi",
-    ),
+    pattern:
+      regex`\b([Ii]nvalid user|(?:[Ff]or|[Bb]y|[Oo]f|[Ii]n|[Aa]s|[Tt]o|[Oo]n|[Ff]rom) (?:${OWNER})|named|called|with id) 
+${NAME}*(?=\s*(?:$|[.,;:([]|(?:from|by|at|on|in|is|was|has|does|not)\b))`,
     replace: `$1 ${MASK}`,
   },
   {
-    pattern: new RegExp(
-      String.raw`\b(${OWNER}) ${NO_NAME}[^\s<>]+ (?=(?:is|was|has|does|cannot|already)\b)`,
-      "gi",
-    ),
+    pattern: new RegExp(regex`\b(${OWNER}) ${NAME}+ (?=(?:is|was|has|does|not|cannot|already)\b)`, "gi"),
     replace: `$1 ${MASK} `,
   },
   { pattern: /\buser [^\s<>]* (?=from <\*>|\[)/g, replace: `user ${MASK} ` },
+  { pattern: regex`\bfor [^\s<]+ (from|in (?:${OWNER})) (?=<\*>)`, replace: `for ${MASK} $1 ` },
   {
-    pattern: new RegExp(String.raw`\bfor [^\s<]+ (from|in (?:${OWNER})) (?=<\*>)`, "g"),
-    replace: `for ${MASK} $1 `,
+    pattern: /\b(ENOTFOUND|EAI_AGAIN|lookup|resolve(?: host)?:?) (?!<\*>|hosts?\b)[\w.-]+/g,
+    replace: `$1 ${MASK}`,
   },
+  { pattern: /(\b(?:ID|id)|[a-z]I[dD])(s?: ?)[\w.-]+/g, replace: `$1$2${MASK}` }, // Trace ID: abc
   {
     pattern: /\b((?:no such|unknown|unrecognized|unsupported) [\w ]{1,40}:) [^\s<]+$/gi,
     replace: `$1 ${MASK}`,
   },
-  { pattern: /<\*>(?:[\s,:;.#|/+~*&=-]*<\*>)+/g, replace: MASK }, // a list of values is a value
-  // The same value said in another way: "1407 (1.37 KB)", "Token{1f}".
+
+  // A list of values is a value, and so is one said in two ways: "1407 (1.37 KB)", "Token{1f}".
+  { pattern: VALUES, replace: MASK },
   { pattern: /<\*>(?: ?\((?:[\s,:;]|<\*>)*\)|\{<\*>\}|\[<\*>\])/g, replace: MASK },
-  { pattern: /<\*>(?:[\s,:;.#|/+~*&=-]*<\*>)+/g, replace: MASK },
+  { pattern: VALUES, replace: MASK },
   { pattern: /\s+/g, replace: " " },
 ];
 
-/** Whether a field's text is what the message says. Anything with a digit in it may be an id. */
-function tells(name: string, value: string, json = false): boolean {
-  if (json) return TELLING.test(name) || TELLING_IN_JSON.test(name);
-  return TELLING.test(name) && !/\d/.test(value);
+const TELLING_NAME = new RegExp(`(?:${TELLING})$`, "i");
+const TELLING_JSON_NAME = new RegExp(`(?:${TELLING_IN_JSON})$`, "i");
+const tellsInJson = (name: string) => TELLING_JSON_NAME.test(name);
+
+/** Whether a field's text is what the message says. A single word with a digit in it may be an id. */
+function tells(name: string, value: string): boolean {
+  return TELLING_NAME.test(name) && (/\s/.test(value) || !/\d/.test(value));
 }
 
-const TOP_LEVEL = /\.(?:com|net|org|io|dev|app|co|edu|gov|cn|de|uk|fr|jp|ru|eu|local|internal|lan|example)$/i;
+const IN_TOP_LEVEL_DOMAIN = new RegExp(`\\.(?:${TOP_LEVEL_DOMAIN})$`, "i");
 
-/** A host or a class: three parts or more, a port, or a known top-level domain. Error classes are told by name. */
+/** A host or a class: three parts or more, a port, or a known top-level domain. Error classes are no values. */
 function isQualifiedName(text: string): boolean {
   if (/(?:Exception|Error|Fault|Failure)$/.test(text)) return false;
-  return /:\d+$/.test(text) || text.split(".").length >= 3 || TOP_LEVEL.test(text);
+  return /:\d+$/.test(text) || text.split(".").length >= 3 || IN_TOP_LEVEL_DOMAIN.test(text);
 }

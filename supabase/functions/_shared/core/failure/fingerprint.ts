@@ -21,7 +21,10 @@ export function messageTemplate(message: string): string {
   return template.trim();
 }
 
-/** FNV-1a, 64 bits (RFC 9923), of the UTF-8 bytes, in halves of 32 bits because BigInt is many times slower. */
+/**
+ * FNV-1a, 64 bits (Fowler, Noll, Vo: http://www.isthe.com/chongo/tech/comp/fnv/), of the UTF-8 bytes. In two halves
+ * of 32 bits, because BigInt is many times slower.
+ */
 export function fnv1a64(text: string): string {
   let high = 0xcbf29ce4;
   let low = 0x84222325;
