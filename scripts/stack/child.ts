@@ -10,7 +10,7 @@ export interface ChildOptions {
   /** Run as this user instead of the current one (root only). */
   user?: { uid: number; gid: number };
   /** The signal that asks the child to end; also sent when the parent disappears. */
-  stopSignal: "SIGINT" | "SIGTERM";
+  stopSignal: "SIGINT" | "SIGKILL";
   /** Called with every line that the child writes to either output. */
   onLine: (line: string) => void;
 }

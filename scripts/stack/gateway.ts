@@ -3,16 +3,17 @@
  * Auth APIs, `verify_jwt` for functions, preflight requests.
  */
 import { jwtVerify } from "jose";
-import type { Api } from "./api.ts";
 import { type FunctionHost, problem } from "./functions.ts";
 import type { StackSecrets } from "./secrets.ts";
+import type { ServerProcess } from "./server-process.ts";
 
 /** What the gateway stands in front of. */
 export interface Backends {
-  api: Api;
+  api: ServerProcess;
   functions: FunctionHost;
   verifyJwt: (functionName: string) => boolean;
   secrets: StackSecrets;
+  timeLimitMs: number;
 }
 
 /** Answers one request of a client. */
@@ -54,20 +55,23 @@ async function isSigned(token: string, secrets: StackSecrets): Promise<boolean> 
 }
 
 /** The local API knows only keys of the form sb_…; the legacy keys, which are signed tokens, stand for the same two. */
-async function callApi(request: Request, { api, secrets }: Backends): Promise<Response> {
+async function callApi(request: Request, { api, secrets, timeLimitMs }: Backends): Promise<Response> {
   const url = new URL(request.url);
-  const key = request.headers.get("apikey") ?? url.searchParams.get("apikey");
-  const modern = key === secrets.anonKey
-    ? secrets.publishableKey
-    : key === secrets.serviceRoleKey
-    ? secrets.secretKey
-    : undefined;
-  if (!modern) return await api.fetch(request);
   const headers = new Headers(request.headers);
-  headers.set("apikey", modern);
-  if (headers.get("authorization") === `Bearer ${key}`) headers.delete("authorization");
-  url.searchParams.delete("apikey");
-  return await api.fetch(copyOf(request, url, headers));
+  const key = headers.get("apikey") ?? url.searchParams.get("apikey");
+  const modern = new Map([[secrets.anonKey, secrets.publishableKey], [
+    secrets.serviceRoleKey,
+    secrets.secretKey,
+  ]]);
+  if (key && modern.has(key)) {
+    headers.set("apikey", modern.get(key)!);
+    if (headers.get("authorization") === `Bearer ${key}`) headers.delete("authorization");
+    url.searchParams.delete("apikey");
+  }
+  const path = url.pathname + url.search;
+  return await api.forward(copyOf(request, url, headers), path, timeLimitMs).catch((error) =>
+    problem(503, "API_UNAVAILABLE", `The API did not answer: ${error.message}`)
+  );
 }
 
 function copyOf({ method, body }: Request, url: string | URL, headers: Headers): Request {

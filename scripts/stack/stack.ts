@@ -65,7 +65,13 @@ export interface Stack {
  * @throws StackError with one sentence for the user: `stack.running`, `port.in_use`, `postgres.no_start`, …
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  const { project = projectRoot, throwAway = false, log = () => {}, progress = () => {} } = options;
+  const {
+    project = projectRoot,
+    throwAway = false,
+    log = () => {},
+    progress = () => {},
+    timeLimitMs = 150_000,
+  } = options;
   const port = options.port ?? (throwAway ? freePort() : 54321);
   const databasePort = options.databasePort ?? (throwAway ? freePort() : 54322);
   const undo: (() => Promise<unknown>)[] = [];
@@ -98,8 +104,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     undo.push(() => sql.end({ timeout: 1 }));
 
     progress("Data and Auth API, functions, gateway");
-    const api = await startApi(databaseUrl(databasePort, secrets, "authenticator"), secrets);
-    undo.push(() => api.stop());
+    const api = await startApi(databaseUrl(databasePort, secrets, "authenticator"), secrets, log);
+    undo.push(() => api.kill());
 
     const url = `http://127.0.0.1:${port}`;
     const env = {
@@ -107,9 +113,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       ...(throwAway ? {} : await readEnvFile(project)),
       ...options.env,
     };
-    const functions = hostFunctions(project, env, options.timeLimitMs ?? 150_000, log);
+    const functions = hostFunctions(project, env, timeLimitMs, log);
     undo.push(() => functions.stop());
-    const backends = { api, functions, secrets, verifyJwt: await readVerifyJwt(project) };
+    const backends = { api, functions, secrets, timeLimitMs, verifyJwt: await readVerifyJwt(project) };
     const server = Deno.serve(
       { hostname: "127.0.0.1", port, onListen: () => {} },
       (request, { remoteAddr }) => handleRequest(request, remoteAddr.hostname, backends),
