@@ -1,0 +1,73 @@
+/** The README is run: its SQL against the database, its curl and connect commands against the stack. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import config from "../deno.json" with { type: "json" };
+import { projectRoot } from "./stack/paths.ts";
+import { testStack } from "./testing/stack.ts";
+
+const readme = await Deno.readTextFile(join(projectRoot, "README.md"));
+
+function blocks(language: string): string[] {
+  const fenced = new RegExp(`^( *)\`\`\`${language}\\n([\\s\\S]*?)^\\1\`\`\``, "gm");
+  return [...readme.matchAll(fenced)].map(([, indent, text]) => text!.replaceAll(`\n${indent}`, "\n").trim());
+}
+
+async function run(command: string, env: Record<string, string>) {
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-euo", "pipefail", "-c", command],
+    cwd: projectRoot,
+    env,
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+const commands = blocks("sh");
+
+Deno.test("every task that the README and the guides name exists", async () => {
+  const contributing = await Deno.readTextFile(join(projectRoot, ".github/CONTRIBUTING.md"));
+  const named = [...(readme + contributing).matchAll(/deno@[\d.]+ task ([a-z-]+)/g)].map(([, task]) => task!);
+  assert.ok(named.length > 4);
+  assert.deepEqual(named.filter((task) => !(task in config.tasks)), []);
+});
+
+Deno.test("the README's SQL and commands do what they promise on a fresh project", async (t) => {
+  const stack = await testStack();
+  try {
+    const queries = blocks("sql");
+    assert.ok(queries.length >= 5);
+    for (const sql of queries) {
+      await t.step(`runs: ${sql.split("\n")[0]}`, async () => {
+        await stack.sql.unsafe(sql);
+      });
+    }
+    const runnable = commands.filter((command) => /^curl|task connect/.test(command));
+    assert.equal(runnable.length, 3);
+    for (const command of runnable) {
+      await t.step(`runs: ${command.split("\n")[0]}`, async () => {
+        const { code, stdout, stderr } = await run(command, stack.env);
+        assert.equal(code, 0, stderr);
+        if (command.includes("X-Force-Failure")) assert.match(stdout, /Token expired/);
+        else if (command.startsWith("curl")) assert.equal(JSON.parse(stdout).category, "rate_limit");
+        else assert.equal((await stack.sql`select from user_integrations`).length, 1);
+      });
+    }
+  } finally {
+    await stack.stop();
+  }
+});
+
+Deno.test("the Supabase CLI knows every command and flag that the README and the workflows use", async (t) => {
+  const deploy = await Deno.readTextFile(join(projectRoot, ".github/workflows/deploy.yml"));
+  const calls = [
+    ...(readme + deploy).matchAll(/npx -y (supabase@[\d.]+) ([a-z]+(?: [a-z]+)?)((?: --[a-z-]+)*)/g),
+  ];
+  assert.ok(calls.length >= 5);
+  for (const [, cli, subcommand, flags] of calls) {
+    await t.step(`knows: ${subcommand}${flags}`, async () => {
+      const { code, stdout } = await run(`npx -y ${cli} ${subcommand} --help`, {});
+      assert.equal(code, 0);
+      for (const flag of flags!.trim().split(" ").filter(Boolean)) assert.ok(stdout.includes(flag), flag);
+    });
+  }
+});
