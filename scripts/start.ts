@@ -1,13 +1,19 @@
 /**
- * `deno task start [-- --no-demo]`: prepares and starts the whole stack, plays the demo, and stays up until Ctrl-C.
+ * `deno task start [--no-demo] [--port=54321]`: prepares and starts the whole stack, plays the demo, and stays up until
+ * Ctrl-C. The database listens on the port after the given one.
  *
  * The parts that need npm packages are imported only after these are installed, so that the user sees what takes time.
  */
+import { parseArgs } from "node:util";
 import { projectRoot } from "./stack/paths.ts";
 import type { Stack } from "./stack/stack.ts";
 import { whenLauncherEnds } from "./stack/launcher.ts";
 import { exitOnStackError, StackError } from "./stack/stack-error.ts";
 
+const { values: flags } = parseArgs({
+  args: Deno.args.filter((arg) => arg !== "--"),
+  options: { "no-demo": { type: "boolean" }, port: { type: "string", default: "54321" } },
+});
 const start = performance.now();
 let endStep = () => {};
 
@@ -77,14 +83,20 @@ await exitOnStackError(async () => {
   const { startStack }: typeof import("./stack/stack.ts") = await import(
     new URL("./stack/stack.ts", import.meta.url).href
   );
-  const stack = await startStack({ progress: step, log: console.log });
+  const stack = await startStack({
+    port: Number(flags.port),
+    databasePort: Number(flags.port) + 1,
+    progress: step,
+    log: console.log,
+  });
   endStep();
   console.log(describe(stack));
   const ended = end(stack);
-  if (!Deno.args.includes("--no-demo")) {
-    await Promise.race([ended, playDemo(stack).catch((error) => console.error("The demo failed:", error))]);
-  }
-  const code = await ended;
+  const demo = flags["no-demo"] ? Promise.resolve() : playDemo(stack);
+  const code = await Promise.race([ended, demo.then(() => ended)]).catch((error) => {
+    console.error("The demo failed:", error);
+    return 1;
+  });
   await stack.stop();
   Deno.exit(code);
 });

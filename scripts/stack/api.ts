@@ -7,7 +7,7 @@ import { type ServerProcess, serverProcess } from "./server-process.ts";
 /**
  * Starts the APIs. They remember the schema: start them after the migrations.
  *
- * @param databaseUrl of the role `authenticator`, which may do nothing but become the role of a request
+ * @param databaseUrl of the role `local_api`
  * @param log receives one line for each error that a request met
  */
 export async function startApi(

@@ -12,7 +12,7 @@ export type DefaultGrants = "none" | "all";
 /**
  * SQL to run once, as the superuser `supabase_admin`, in database `postgres` of a fresh PostgreSQL 15 or 17 cluster.
  *
- * @param password of the roles `postgres` and `authenticator`; must not contain a quote
+ * @param password of the roles that can log in; must not contain a quote
  * @param defaultGrants see {@link DefaultGrants}
  */
 export function bootstrapSql(password: string, defaultGrants: DefaultGrants): string {
@@ -21,14 +21,16 @@ create role postgres login createdb createrole replication bypassrls password '$
 create role anon nologin noinherit;
 create role authenticated nologin noinherit;
 create role service_role nologin noinherit bypassrls;
--- Hosted, authenticator inherits nothing. The local API needs to see the tables of the roles that it can become.
-create role authenticator login inherit password '${password}';
+create role authenticator login noinherit password '${password}';
+-- Instead of authenticator, the local API logs in as this role: unlike the hosted API it sees only the tables that it
+-- may use itself, so it must inherit from the roles that it can become.
+create role local_api login inherit password '${password}';
 create role supabase_auth_admin noinherit createrole nologin;
-grant anon, authenticated, service_role to authenticator;
+grant anon, authenticated, service_role to authenticator, local_api;
 grant anon, authenticated, service_role, authenticator to postgres with admin option;
 grant pg_monitor, pg_read_all_data, pg_signal_backend to postgres;
 alter role authenticator set statement_timeout = '8s';
-alter role authenticator set lock_timeout = '8s';
+alter role local_api set statement_timeout = '8s';
 
 alter database postgres owner to postgres;
 alter database postgres set search_path = "$user", public, extensions;
@@ -46,9 +48,9 @@ ${getAuthSchemaSql()}
 ${authFunctions}
 reset role;
 revoke create on database postgres from supabase_auth_admin;
-grant usage on schema auth to postgres, anon, authenticated, service_role, authenticator;
+grant usage on schema auth to postgres, anon, authenticated, service_role, local_api;
 grant select, insert, update, delete, references, trigger, truncate on all tables in schema auth to postgres;
-grant select, insert, update, delete on all tables in schema auth to authenticator;
+grant select, insert, update, delete on all tables in schema auth to local_api;
 ${defaultGrants === "all" ? grantEverything : ""}`;
 }
 

@@ -70,7 +70,7 @@ export async function lastingData(
     await Deno.rename(unfinished, data);
   }
   const applied: Record<string, string> = JSON.parse(await Deno.readTextFile(record));
-  const edited = Object.keys(applied).find((name) => name !== "seed.sql" && applied[name] !== wanted[name]);
+  const edited = Object.keys(applied).find((name) => applied[name] !== wanted[name]);
   if (edited) {
     throw new StackError(
       "migration.edited",

@@ -36,30 +36,19 @@ export async function runSupabaseCli(project: string, args: string[]): Promise<s
   return output;
 }
 
-/** Applies the migrations that a database lacks, then `seed.sql`. */
+/** Applies the migrations that a database lacks. */
 export async function applyMigrations(project: string, databaseUrl: string): Promise<void> {
-  await runSupabaseCli(project, ["db", "push", "--yes", "--include-seed", `--remote=${databaseUrl}`]);
+  await runSupabaseCli(project, ["db", "push", "--yes", `--remote=${databaseUrl}`]);
 }
 
-/**
- * Digests of the files that shape a database: `{ "<file name>": "<sha256>" }`, migrations in the order of their names,
- * then `seed.sql`.
- */
+/** Digests of a project's migrations, in the order of their names: `{ "<file name>": "<sha256>" }`. */
 export async function migrationDigests(project: string): Promise<Record<string, string>> {
   const folder = join(project, "supabase/migrations");
   const names: string[] = [];
-  for await (const { name, isFile } of Deno.readDir(folder)) {
-    if (isFile && name.endsWith(".sql")) names.push(name);
-  }
+  for await (const { name } of Deno.readDir(folder)) if (name.endsWith(".sql")) names.push(name);
   const digests: Record<string, string> = {};
-  for (
-    const [name, path] of [...names.sort().map((name) => [name, join(folder, name)]), [
-      "seed.sql",
-      join(project, "supabase/seed.sql"),
-    ]]
-  ) {
-    const content = await Deno.readFile(path!).catch(() => undefined);
-    if (content) digests[name!] = createHash("sha256").update(content).digest("hex");
+  for (const name of names.sort()) {
+    digests[name] = createHash("sha256").update(await Deno.readFile(join(folder, name))).digest("hex");
   }
   return digests;
 }

@@ -104,7 +104,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     undo.push(() => sql.end({ timeout: 1 }));
 
     progress("Data and Auth API, functions, gateway");
-    const api = await startApi(databaseUrl(databasePort, secrets, "authenticator"), secrets, log);
+    const api = await startApi(databaseUrl(databasePort, secrets, "local_api"), secrets, log);
     undo.push(() => api.kill());
 
     const url = `http://127.0.0.1:${port}`;
