@@ -1,4 +1,6 @@
 import type { Failure } from "./failure.ts";
+import { readHeaders } from "./headers.ts";
+import { jsonInText } from "./json-in-text.ts";
 
 /** The parts of a failure that say something, wherever the provider or the HTTP client put them. */
 export interface Clues {
@@ -41,7 +43,7 @@ export function extractClues(failure: Failure): Clues {
   const found = new Collector();
   found.code(failure.error_code);
   found.text(failure.error_message);
-  found.headers(failure.headers);
+  found.headers(readHeaders(failure.headers));
   found.walk(failure.body);
   const status = statusOf(failure.http_status);
   const failed = status !== null && (status < 200 || status >= 300);
@@ -74,7 +76,7 @@ class Collector {
     if (typeof value !== "string") return;
     const text = value.slice(0, LONGEST_BODY).trim();
     if (text === "") return;
-    const json = parseJson(text);
+    const json = jsonInText(text);
     if (json !== undefined) this.walk(json);
     if (json !== undefined && /^[[{"]/.test(text)) return;
     if (text.startsWith("<")) return this.#markup(text);
@@ -84,24 +86,14 @@ class Collector {
     this.#say(text);
   }
 
-  headers(headers: unknown): void {
-    if (typeof headers !== "object" || headers === null) return;
-    for (const [name, raw] of Object.entries(headers).slice(0, 100)) {
-      const value = String(raw).slice(0, LONGEST_TEXT);
-      switch (name.toLowerCase()) {
-        case "www-authenticate":
-          this.code(/\berror="?([\w.-]+)/.exec(value)?.[1]);
-          this.text(/\berror_description="([^"]+)/.exec(value)?.[1]);
-          break;
-        case "x-amzn-errortype":
-        case "x-ms-error-code":
-        case "x-vercel-error":
-          this.code(value.split(":")[0]);
-          break;
-        case "grpc-message":
-          this.text(value);
-      }
+  headers(headers: Map<string, string>): void {
+    const challenge = headers.get("www-authenticate") ?? "";
+    this.code(/\berror="?([\w.-]+)/.exec(challenge)?.[1]);
+    this.text(/\berror_description="([^"]+)/.exec(challenge)?.[1]);
+    for (const name of ["x-amzn-errortype", "x-ms-error-code", "x-vercel-error"]) {
+      this.code(headers.get(name)?.split(":")[0]);
     }
+    this.text(headers.get("grpc-message"));
   }
 
   /** Breadth first, so that the outer, more general fields come before what they quote. */
@@ -137,6 +129,7 @@ class Collector {
       return;
     }
     if (typeof value !== "string") return;
+    if (key === "id" && !/^[A-Za-z_.]+$/.test(value)) return; // an identifier, unless it is made of words
     if (CODE_KEYS.has(key) && MESSAGE_KEYS.has(key)) this.#wordOrText(value);
     else if (key === "errorsummary" || /__type$/.test(name)) this.code(value);
     else if (CODE_KEYS.has(key) || key === "type") this.code(value);
@@ -179,18 +172,6 @@ function mapsFieldsToTexts(errors: object): boolean {
   return Object.values(errors).every((texts) =>
     typeof texts === "string" || (Array.isArray(texts) && texts.every((text) => typeof text === "string"))
   );
-}
-
-/** Parses a text that is JSON or ends in it ("Error 429: {...}"); undefined when it holds none. */
-function parseJson(text: string): unknown {
-  const start = text.search(/[[{]/);
-  const end = Math.max(text.lastIndexOf("}"), text.lastIndexOf("]"));
-  if (start < 0 || end <= start || !/^[[{]\s*["{[]/.test(text.slice(start, start + 50))) return undefined;
-  try {
-    return JSON.parse(text.slice(start, end + 1));
-  } catch {
-    return undefined; // brackets in prose: the text is evidence as it stands
-  }
 }
 
 function statusOf(value: unknown): number | null {

@@ -169,6 +169,16 @@ export const PROVIDER_CODES: readonly ProviderCodes[] = [
     },
   },
   {
+    names: "postgres postgresql pg psql libpq supabase postgrest neon cockroachdb timescale alloydb redshift",
+    codes: {
+      "auth.final": "28000 42501",
+      "network": "40001 57014 53300 08000 08001 08003 08004 08006 25006",
+      "network.outage": "53000 53200 58000 58030",
+      data:
+        "22001 22003 22007 22008 22012 22023 23000 23001 23502 23503 23505 23514 42601 42701 42703 42704 42710 42804 42809 42883",
+    },
+  },
+  {
     names: "mysql mariadb planetscale tidb aurora vitess",
     codes: {
       "auth.final": "1044 1045 1142 1143 1227 1698 1820 1862",

@@ -1,3 +1,6 @@
+import { readHeaders } from "./headers.ts";
+import { jsonInText } from "./json-in-text.ts";
+
 /** Longest wait that is believed, in seconds (24 h). A provider that asks for more is asked again then. */
 export const LONGEST_WAIT_SECONDS = 86_400;
 
@@ -30,7 +33,7 @@ export function parseRetryAfter(input: RetryAfterInput): number | null {
  * up and there is no Retry-After, every reset counts.
  */
 export function retryAfterFromHeaders(input: RetryAfterInput): number | null {
-  const headers = lowerCased(input.headers);
+  const headers = readHeaders(input.headers);
   const now = instant(input.now) ?? instant(headers.get("date"));
   const asked: (number | null)[] = [];
   const exhausted: (number | null)[] = [];
@@ -53,21 +56,26 @@ export function retryAfterFromHeaders(input: RetryAfterInput): number | null {
 
 /** The part of {@link parseRetryAfter} that the body's fields and the error's text say. */
 export function retryAfterFromBody(input: RetryAfterInput): number | null {
-  const now = instant(input.now) ?? instant(lowerCased(input.headers).get("date"));
-  const found: (number | null)[] = [fromText(input.message, now)];
-  const queue: unknown[] = [input.body];
+  const now = instant(input.now) ?? instant(readHeaders(input.headers).get("date"));
+  const found: (number | null)[] = [];
+  const queue: unknown[] = [document(input.body), document(input.message)];
   for (let i = 0; i < queue.length && i < 200; i++) {
     const node = queue[i];
     if (typeof node === "string") found.push(fromText(node, now));
     if (typeof node !== "object" || node === null) continue;
     for (const [key, value] of Object.entries(node).slice(0, 50)) {
       const field = key.toLowerCase().replace(/[_-]/g, "");
-      if (BODY_MILLISECONDS.has(field)) found.push(milliseconds(String(value)));
-      else if (BODY_SECONDS.has(field)) found.push(retryAfterValue(String(value), now));
+      const said = typeof value === "string" || typeof value === "number";
+      if (said && BODY_MILLISECONDS.has(field)) found.push(milliseconds(String(value)));
+      else if (said && BODY_SECONDS.has(field)) found.push(retryAfterValue(String(value), now));
       else queue.push(value);
     }
   }
   return longest(found);
+}
+
+function document(value: unknown): unknown {
+  return typeof value === "string" ? jsonInText(value.slice(0, 65_536)) ?? value : value;
 }
 
 const RESET_HEADER = /rate-?limit.*-reset|^x-reset$/;
@@ -160,17 +168,6 @@ function rateLimitMembers(value: string): { remaining: number; reset: string }[]
     const remaining = /\b(?:r|remaining)=(\d+)/.exec(member)?.[1];
     return reset === undefined ? [] : [{ remaining: Number(remaining ?? NaN), reset }];
   });
-}
-
-function lowerCased(headers: Record<string, unknown> | null | undefined): Map<string, string> {
-  const known = new Map<string, string>();
-  if (typeof headers !== "object" || headers === null) return known;
-  for (const [name, value] of Object.entries(headers).slice(0, 200)) {
-    if (typeof value === "string" || typeof value === "number" || Array.isArray(value)) {
-      known.set(name.toLowerCase(), String(value).slice(0, 1000));
-    }
-  }
-  return known;
 }
 
 function longest(waits: (number | null)[]): number | null {
