@@ -36,11 +36,11 @@ export function isRepeatSafe(
 }
 
 function wasNotProcessed({ category, httpStatus, errorCode, errorMessage }: FailedCall): boolean {
-  if (httpStatus) {
-    // Whoever says "token expired" or "slow down" refused to do anything; AWS throttles with 503.
-    return REFUSED_STATUSES.has(httpStatus) ||
-      (category === "rate_limit" && (httpStatus < 500 || httpStatus === 503)) ||
-      (category === "auth" && httpStatus < 500);
-  }
+  const status = httpStatus ?? 0;
+  if (REFUSED_STATUSES.has(status)) return true;
+  // Whoever says "token expired" or "slow down" refused to do anything; AWS throttles with 503.
+  if (category === "auth" && status < 500) return true;
+  if (category === "rate_limit" && (status < 500 || status === 503)) return true;
+  if (status > 0) return false;
   return NOT_SENT.test(errorCode ?? "") || NOT_SENT.test((errorMessage ?? "").slice(0, 2_000));
 }

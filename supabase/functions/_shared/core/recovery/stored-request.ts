@@ -1,20 +1,22 @@
+import { z } from "zod";
 import { redactHeaders, redactText, redactValue } from "../redaction/redact.ts";
 
 /** A request in the form in which it can be kept and repeated: without secrets. */
-export interface StoredRequest {
-  method: string;
-  url: string;
-  headers?: Record<string, string>;
-  body?: string;
+export const storedRequest = z.object({
+  method: z.string().regex(/^[A-Za-z]{1,20}$/, "must be an HTTP method"),
+  url: z.string().max(4_000),
+  headers: z.record(z.string(), z.string()).optional(),
+  body: z.string().optional(),
   /** What the first call sent in the provider's idempotency header, if it has one. */
-  idempotency_key?: string | null;
+  idempotency_key: z.string().max(255).nullish(),
   /** `bearer`: the grant's access token is put into `Authorization` when the request is sent. */
-  auth?: "bearer" | null;
+  auth: z.literal("bearer").nullish(),
   /** Name of the setting whose value is the real URL, because the URL itself is a secret. */
-  url_secret?: string | null;
+  url_secret: z.string().max(100).nullish(),
   /** Version of the access token that the first call used. */
-  token_version?: number | null;
-}
+  token_version: z.int().nullish(),
+});
+export type StoredRequest = z.output<typeof storedRequest>;
 
 /** Headers that hold nothing but what is put in anew when the request is repeated. */
 const INJECTED = /^authorization$/i;

@@ -1,0 +1,147 @@
+import { decideNextStep } from "../_shared/core/recovery/next-step.ts";
+import { CALL_RESERVE_MS } from "../_shared/core/recovery/plan.ts";
+import { isRepeatSafe } from "../_shared/core/recovery/repeat.ts";
+import { buildReplay, type Replay } from "../_shared/core/recovery/replay.ts";
+import type { StoredRequest } from "../_shared/core/recovery/stored-request.ts";
+import type { GrantRefresher } from "../_shared/grants/refresher.ts";
+import type { Clock, Egress, Random } from "../_shared/ports.ts";
+import { callAgain, type CallAnswer } from "./call-again.ts";
+import { prepareToken, type Token } from "./prepare-token.ts";
+import type { RecoveryResult, WorkItem } from "./recovery-store.ts";
+
+export interface RecoverOptions {
+  clock: Clock;
+  random: Random;
+  egress: Egress;
+  refresher: GrantRefresher;
+  /** URLs that are secrets, by the name under which stored requests refer to them. */
+  secretUrls: Record<string, string | undefined>;
+}
+
+/**
+ * Recovers one claimed failure: refreshes the token where that helps, repeats the call, and says what came of it. It
+ * stores nothing.
+ *
+ * @param firstDelayMs pause before the first call
+ * @param deadline instant of the clock, in milliseconds, by which it ends
+ */
+export type Recover = (work: WorkItem, firstDelayMs: number, deadline: number) => Promise<RecoveryResult>;
+
+export function createRecover(options: RecoverOptions): Recover {
+  return async (work, firstDelayMs, deadline) => {
+    const { request } = work;
+    const url = request ? realUrl(request, options.secretUrls) : undefined;
+    if (request && !url) {
+      return notRepeated("The setting that holds the request's address is missing or not known");
+    }
+    if (request && work.attempts === 0 && !isRepeatSafe(request, failedCall(work), work.idempotency_header)) {
+      return notRepeated(
+        "The call may have taken effect, and the provider has no idempotency key for it; people were told",
+      );
+    }
+    const token = await prepareToken(options, work, deadline - CALL_RESERVE_MS);
+    if ("outcome" in token) return token;
+    if (!request) return notRepeated("The request was not stored");
+    const replay = buildReplay(request, {
+      recoveryId: work.recovery_id,
+      idempotencyHeader: work.idempotency_header,
+      accessToken: token.accessToken,
+      url,
+    });
+    return await repeat(options, work, { request, replay, token, firstDelayMs, deadline });
+  };
+}
+
+function realUrl(request: StoredRequest, secretUrls: Record<string, string | undefined>): string | undefined {
+  const { url_secret: name, url } = request;
+  if (!name) return url;
+  return Object.hasOwn(secretUrls, name) ? secretUrls[name] : undefined;
+}
+
+function notRepeated(reason: string): RecoveryResult {
+  return {
+    outcome: "failed",
+    action_taken: `Not repeated: ${reason[0]!.toLowerCase()}${reason.slice(1)}`,
+    attempts: 0,
+    reached_provider: false,
+  };
+}
+
+function failedCall(work: WorkItem) {
+  return {
+    category: work.category,
+    httpStatus: work.http_status,
+    errorCode: work.error_code,
+    errorMessage: work.failure_reason,
+  };
+}
+
+interface Round {
+  request: StoredRequest;
+  replay: Replay;
+  token: Token;
+  firstDelayMs: number;
+  deadline: number;
+}
+
+async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Promise<RecoveryResult> {
+  const { clock, random } = options;
+  let delayMs = round.firstDelayMs;
+  for (let calls = 1;; calls++) {
+    if (delayMs > 0) await clock.sleep(delayMs);
+    const answer = await callAgain(options, work, round.replay, round.deadline);
+    const { failure } = answer;
+    if (!failure) return resolved(work, round.token, calls);
+    const next = decideNextStep({
+      failure,
+      safe: mayBeSentAgain(answer, work, round.request),
+      calls,
+      callsAllowed: work.attempts_allowed,
+      callsBefore: work.attempts,
+      refreshed: round.token.refreshed,
+      remainingMs: round.deadline - clock.now(),
+      random: random(),
+    });
+    if (next.kind === "again") {
+      delayMs = next.delayMs;
+      continue;
+    }
+    const { category, signals, advice, owner, refreshable } = failure;
+    return {
+      outcome: next.outcome,
+      action_taken: next.action_taken,
+      delay_seconds: next.delay_seconds,
+      attempts: calls,
+      reached_provider: answer.status !== null,
+      after_refresh: round.token.refreshed,
+      category,
+      http_status: answer.status,
+      error_code: answer.code,
+      failure_reason: answer.reason,
+      signals: { signals, advice, owner, refreshable },
+    };
+  }
+}
+
+function mayBeSentAgain(answer: CallAnswer, work: WorkItem, request: StoredRequest): boolean {
+  // Our own calls always carry a key where the provider has a header for it.
+  const sent = { ...request, idempotency_key: request.idempotency_key || work.recovery_id };
+  return !answer.sent || isRepeatSafe(sent, {
+    category: answer.failure!.category,
+    httpStatus: answer.status,
+    errorCode: answer.code,
+    errorMessage: answer.reason,
+  }, work.idempotency_header);
+}
+
+function resolved(work: WorkItem, token: Token, calls: number): RecoveryResult {
+  const tries = work.attempts + calls;
+  const count = tries === 1 ? "" : `, ${tries} tries`;
+  return {
+    outcome: "resolved",
+    action_taken: `${token.refreshed ? "Refreshed the token and repeated" : "Repeated"} the call${count}`,
+    attempts: calls,
+    reached_provider: true,
+    after_refresh: token.refreshed,
+  };
+}
