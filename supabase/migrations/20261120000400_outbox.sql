@@ -62,18 +62,19 @@ begin
   select c.name, p_kind, p_dedup_key, p_payload, now() + p_delay
   from public.notification_channels c where c.enabled order by c.name
   on conflict do nothing;
-  if found and p_delay = '0' then
+  if found and p_delay = '0' and coalesce(current_setting('self_heal.dispatch_is_called', true), '') = '' then
     perform private.invoke_function('dispatch');
+    perform set_config('self_heal.dispatch_is_called', 'yes', true);
   end if;
 end $$;
 comment on function private.tell(text, text, jsonb, interval) is
-  'Writes one message per enabled channel, once per dedup key, and asks for its delivery after commit.';
+  'Writes one message per enabled channel, once per dedup key, and asks, once in a transaction, for delivery after commit.';
 revoke execute on function private.tell(text, text, jsonb, interval) from public, anon, authenticated, service_role;
 
 create function public.claim_outbox(p_channels text[], p_limit integer, p_lease_seconds integer default 60) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_batches jsonb;
+  v_claimed jsonb;
 begin
   with due as (
     select c.name from public.notification_channels c
@@ -89,17 +90,19 @@ begin
     from due where c.name = due.name
     returning c.name, c.epoch
   )
-  select jsonb_agg(jsonb_build_object('channel', claimed.name, 'epoch', claimed.epoch, 'messages', message.list))
-  into v_batches
-  from claimed cross join lateral (
-    select jsonb_agg(jsonb_build_object('id', o.id, 'kind', o.kind, 'payload', o.payload, 'attempts', o.attempts) order by o.id) as list
-    from (
-      select * from public.outbox
-      where channel = claimed.name and delivered_at is null and failed_at is null and not_before <= now()
-      order by id limit p_limit
-    ) o
-  ) message;
-  return coalesce(v_batches, '[]');
+  select jsonb_agg(to_jsonb(claimed)) into v_claimed from claimed;
+
+  -- A new statement sees what the channel's former owner reported until it let go.
+  return coalesce((
+    select jsonb_agg(jsonb_build_object('channel', claimed.name, 'epoch', claimed.epoch, 'messages', message.list) order by claimed.name)
+    from jsonb_to_recordset(v_claimed) claimed (name text, epoch integer) cross join lateral (
+      select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'kind', o.kind, 'payload', o.payload, 'attempts', o.attempts) order by o.id), '[]') as list
+      from (
+        select * from public.outbox
+        where channel = claimed.name and delivered_at is null and failed_at is null and not_before <= now()
+        order by id limit p_limit
+      ) o
+    ) message), '[]');
 end $$;
 comment on function public.claim_outbox(text[], integer, integer) is
   'Leases the named channels that have something to deliver and are free; returns [{channel, epoch, messages}] in order of delivery.';

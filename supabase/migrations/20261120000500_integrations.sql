@@ -115,7 +115,7 @@ returns private.breaker
 language plpgsql immutable set search_path = '' as $$
 declare
   v_threshold constant integer := 5;
-  v_probe_lease constant interval := '1 minute';
+  v_probe_lease constant interval := interval '1 minute';
 begin
   case p_event
     when 'success' then
@@ -131,12 +131,11 @@ begin
       if p_breaker.state <> 'closed' and p_breaker.until <= p_at then
         return ('half_open', 0, p_breaker.trips, p_at + v_probe_lease)::private.breaker;
       end if;
-      return p_breaker;
     when 'disable' then
       return ('open', 0, 6, p_at + private.breaker_cooldown(6))::private.breaker;
     when 'none' then
-      return p_breaker;
   end case;
+  return p_breaker;
 end $$;
 comment on function private.breaker_step(private.breaker, text, integer, timestamptz) is
   'The next state of a breaker after success, failure (p_count of them), probe, disable or none: opens after 5 failures in a row, lets one probe pass after the cool-down, closes on success.';
@@ -164,11 +163,11 @@ create function private.disable_automatically(p_service_name text, p_category te
 language plpgsql set search_path = '' as $$
 declare
   v_reason constant text := format('%s %s failures in a row', p_failures, p_category);
-  v_allowed integer;
-  v_disabled integer;
+  v_allowed bigint;
+  v_disabled bigint;
 begin
   perform pg_advisory_xact_lock(hashtext('self-heal.disable_automatically'));
-  select greatest(1, floor(count(*) * (private.setting('max_auto_disabled_share'))::numeric)),
+  select greatest(1, floor(count(*) * (private.setting('max_auto_disabled_share'))::numeric))::bigint,
          count(*) filter (where not enabled and disabled_by = 'self-heal')
   into v_allowed, v_disabled from public.integrations_master;
   if v_disabled >= v_allowed then

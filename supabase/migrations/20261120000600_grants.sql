@@ -92,6 +92,8 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_grant public.user_integrations;
 begin
+  perform from public.integrations_master i
+  where i.service_name = (select g.service_name from public.user_integrations g where g.id = p_grant_id) for no key update;
   update public.user_integrations g
   set access_token = p_access_token, refresh_token = coalesce(p_refresh_token, g.refresh_token),
       token_expires_at = now() + make_interval(secs => p_expires_in_seconds),
@@ -118,7 +120,7 @@ declare
 begin
   update public.user_integrations g
   set refresh_leased_until = null, last_error_at = now(), consecutive_failures = coalesce(g.consecutive_failures, 0) + 1,
-      needs_reauth = p_outcome = 'invalid_grant',
+      needs_reauth = g.needs_reauth or p_outcome = 'invalid_grant',
       refresh_not_before = case when p_outcome <> 'invalid_grant' then now() + make_interval(secs => greatest(60, p_retry_after_seconds)) end
   where g.id = p_grant_id and g.refresh_epoch = p_epoch and g.refresh_leased_until is not null
   returning g.service_name into v_service;
@@ -137,7 +139,8 @@ language sql stable security definer set search_path = '' as $$
   select coalesce(jsonb_agg(jsonb_build_object('service_name', g.service_name, 'user_id', g.user_id, 'token_version', g.token_version)), '[]')
   from (
     select u.service_name, u.user_id, u.token_version
-    from public.user_integrations u join public.integrations_master i on i.service_name = u.service_name and i.enabled
+    from public.user_integrations u
+    join public.integrations_master i on i.service_name = u.service_name and i.enabled and i.oauth_config is not null
     where u.refresh_token is not null and not u.needs_reauth and u.token_expires_at < now() + interval '10 minutes'
       and (u.refresh_leased_until is null or u.refresh_leased_until < now())
       and (u.refresh_not_before is null or u.refresh_not_before < now())
@@ -153,7 +156,8 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_id uuid;
 begin
-  if not exists (select from public.integrations_master i where i.service_name = p_service_name) then
+  perform from public.integrations_master i where i.service_name = p_service_name for no key update;
+  if not found then
     raise exception using errcode = 'PT404', hint = 'integration.unknown',
       message = format('There is no integration "%s". Register it in integrations_master first.', p_service_name);
   end if;

@@ -119,6 +119,12 @@ create index system_integrity_events_due_idx on public.system_integrity_events (
 comment on index public.system_integrity_events_due_idx is 'What is scheduled, per service.';
 create index system_integrity_events_leased_idx on public.system_integrity_events (service_name) where leased_until is not null;
 comment on index public.system_integrity_events_leased_idx is 'What is under way, per service.';
+create index system_integrity_events_waiting_idx on public.system_integrity_events (service_name)
+  where status = 'pending' and next_retry_at is null and leased_until is null;
+comment on index public.system_integrity_events_waiting_idx is 'What waits for nothing but a success, per service.';
+create index system_integrity_events_auth_idx on public.system_integrity_events (service_name, user_id)
+  where failure_category = 'auth' and status <> 'resolved';
+comment on index public.system_integrity_events_auth_idx is 'What may wait for new tokens, per grant.';
 create index system_integrity_events_group_idx on public.system_integrity_events (group_id, status);
 comment on index public.system_integrity_events_group_idx is 'Members of a group; which of them are open.';
 
@@ -144,16 +150,20 @@ create function private.close_groups(p_group_ids bigint[], p_action_taken text) 
 language plpgsql set search_path = '' as $$
 declare
   v_group public.failure_groups;
+  v_told text[];
 begin
   for v_group in
-    select * from public.failure_groups g where g.id = any (p_group_ids) and g.closed_at is null order by g.id for update
+    select * from public.failure_groups g where g.id = any (p_group_ids) and g.closed_at is null
+    order by g.service_name, g.failure_category, g.fingerprint for update
   loop
     -- A new statement sees what reporters committed while the lock was awaited.
     continue when exists (
       select from public.system_integrity_events e where e.group_id = v_group.id and e.status in ('pending', 'disabled'));
     update public.failure_groups g set closed_at = now() where g.id = v_group.id;
-    delete from public.outbox o where o.dedup_key like 'group:' || v_group.id || ':%' and o.not_before > now() and o.delivered_at is null;
-    continue when found;
+    v_told := array['group:' || v_group.id || ':failure', 'group:' || v_group.id || ':attempt'];
+    delete from public.outbox o where o.dedup_key = any (v_told) and o.not_before > now() and o.delivered_at is null;
+    v_told := v_told || array['group:' || v_group.id || ':unrecovered', 'group:' || v_group.id || ':after_refresh'];
+    continue when not exists (select from public.outbox o where o.dedup_key = any (v_told));
     perform private.tell('recovered', 'group:' || v_group.id || ':recovered', (
       select jsonb_build_object('service_name', v_group.service_name, 'action_taken', p_action_taken,
         'duration_seconds', extract(epoch from now() - v_group.opened_at), 'occurrences', count(*),
@@ -162,7 +172,7 @@ begin
   end loop;
 end $$;
 comment on function private.close_groups(bigint[], text) is
-  'Closes those of the groups in which nothing is open any more and tells people, unless the failure itself was still held back: then both messages are withdrawn.';
+  'Closes those of the groups in which nothing is open any more and tells people, unless they were told nothing: a failure that is still held back is withdrawn.';
 
 create function private.release_recoveries(p_service_name text, p_user_id uuid) returns void
 language sql set search_path = '' as $$
@@ -174,17 +184,29 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.release_recoveries(text, uuid) is 'New tokens arrived: makes the user''s waiting auth failures due.';
 
+create function private.unsettled_services(p_service_names text[]) returns setof text
+language sql stable set search_path = '' as $$
+  select s.name from unnest(p_service_names) s (name)
+  where exists (
+      select from public.integrations_master i where i.service_name = s.name
+        and (i.recovery_fail_count > 0 or i.breaker_state <> 'closed' or i.disabled_by = 'self-heal'))
+    or exists (
+      select from public.system_integrity_events e
+      where e.service_name = s.name and e.status = 'pending' and e.next_retry_at is null and e.leased_until is null);
+$$;
+comment on function private.unsettled_services(text[]) is 'Those of the services in which a successful call changes something.';
+
 create function private.note_success(p_service_name text, p_user_id uuid) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_before public.integrations_master;
   v_groups bigint[];
 begin
-  if exists (
-    select from public.integrations_master i where i.service_name = p_service_name
-      and (i.recovery_fail_count > 0 or i.breaker_state <> 'closed' or i.disabled_by = 'self-heal'))
-  then
-    select * into v_before from public.integrations_master i where i.service_name = p_service_name for no key update;
+  if not exists (select private.unsettled_services(array[p_service_name])) then
+    return;
+  end if;
+  select * into v_before from public.integrations_master i where i.service_name = p_service_name for no key update;
+  if v_before.recovery_fail_count > 0 or v_before.breaker_state <> 'closed' or v_before.disabled_by = 'self-heal' then
     update public.integrations_master i
     set recovery_fail_count = 0, last_recovery_at = now(),
         breaker_state = 'closed', breaker_failures = 0, breaker_trips = 0, breaker_until = null,
@@ -249,18 +271,17 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_success record;
 begin
-  with below_capacity as materialized (
-    select i.service_name, count(*) as calls
-    from inserted e join public.integrations_master i on i.service_name = e.service_name and i.retry_tokens < i.retry_budget_capacity
-    group by i.service_name
-  ), locked as materialized (
-    select i.service_name from public.integrations_master i
-    where i.service_name in (select b.service_name from below_capacity b) order by i.service_name for no key update
-  )
+  -- Integrations that need no change are not locked: that is the hot path.
+  perform from public.integrations_master i
+  where i.service_name in (select e.service_name from inserted e) and (
+    i.retry_tokens < i.retry_budget_capacity or i.service_name in (
+      select private.unsettled_services(array(select distinct e.service_name from inserted e where e.status = 'success'))))
+  order by i.service_name for no key update;
+
   update public.integrations_master i
-  set retry_tokens = least(i.retry_budget_capacity, private.retry_tokens_now(i) + 0.1 * b.calls), retry_tokens_at = now()
-  from below_capacity b join locked using (service_name)
-  where i.service_name = b.service_name;
+  set retry_tokens = least(i.retry_budget_capacity, private.retry_tokens_now(i) + 0.1 * c.calls), retry_tokens_at = now()
+  from (select e.service_name, count(*) as calls from inserted e group by 1) c
+  where i.service_name = c.service_name and i.retry_tokens < i.retry_budget_capacity;
 
   for v_success in
     select distinct e.service_name, e.user_id from inserted e where e.status = 'success' and e.service_name is not null order by 1, 2
@@ -277,6 +298,7 @@ comment on trigger integration_events_are_noted on public.integration_events is 
 
 revoke execute on function private.close_groups(bigint[], text) from public, anon, authenticated, service_role;
 revoke execute on function private.release_recoveries(text, uuid) from public, anon, authenticated, service_role;
+revoke execute on function private.unsettled_services(text[]) from public, anon, authenticated, service_role;
 revoke execute on function private.note_success(text, uuid) from public, anon, authenticated, service_role;
 revoke execute on function private.release_held(text) from public, anon, authenticated, service_role;
 revoke execute on function private.announce_enabled(public.integrations_master, text) from public, anon, authenticated, service_role;

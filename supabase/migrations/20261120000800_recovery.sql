@@ -1,7 +1,14 @@
--- The loop around a failure: report, claim, finish. Locks are taken in one order everywhere:
--- integrations (by name), then recoveries, then failure groups. Plans are generic on purpose: with arrays as parameters
--- Postgres would otherwise plan every call anew, which costs more than the work itself; and as a plan may be made while the
--- tables are still empty, it may not settle on reading them whole.
+-- The loop around a failure: report, claim, finish.
+-- Whoever changes what belongs to an integration locks the integration first, several in the order of their names; then
+-- recoveries, then failure groups by service, category and fingerprint.
+-- Plans are generic on purpose: with arrays as parameters Postgres would otherwise plan every call anew, which costs more than
+-- the work itself; and as a plan may be made while the tables are still empty, it may not settle on reading them whole.
+
+create domain private.plan_step as text not null constraint plan_step_is_known check (value in ('recover', 'wait', 'tell'));
+comment on domain private.plan_step is 'Repeat the call now, wait for a stated time, or leave it to people.';
+create domain private.recovery_outcome as text not null
+  constraint recovery_outcome_is_known check (value in ('resolved', 'failed', 'waiting', 'gave_up'));
+comment on domain private.recovery_outcome is 'How a try ended; waiting obeys the provider and is no failure.';
 
 create type private.failure_report as (
   event_id uuid, service_name text, user_id uuid, http_status integer, error_code text, error_message text, endpoint text, payload jsonb,
@@ -13,15 +20,15 @@ comment on type private.failure_report is 'One classified failure with its plan 
 create function private.open_groups(p_reports private.failure_report[]) returns bigint[]
 language plpgsql set search_path = '' as $$
 declare
-  v_opened bigint[] := '{}';
+  v_opened bigint[] := array[]::bigint[];
   v_new bigint[];
-  v_keys integer;
-  v_locked integer;
+  v_keys bigint;
+  v_locked bigint;
 begin
   select count(distinct (r.service_name, r.category, r.fingerprint)) into v_keys from unnest(p_reports) r;
   loop
     -- Reporters share the lock, so that the group cannot be closed before their failure is in it.
-    perform from (select distinct r.service_name, r.category, r.fingerprint from unnest(p_reports) r) k
+    perform from (select distinct r.service_name, r.category, r.fingerprint from unnest(p_reports) r order by 1, 2, 3) k
     cross join lateral (
       select g.id from public.failure_groups g
       where g.service_name = k.service_name and g.failure_category = k.category and g.fingerprint = k.fingerprint and g.closed_at is null
@@ -60,7 +67,8 @@ begin
   v_opened := private.open_groups(p_reports);
 
   with candidate as (
-    select r.*, i as integration, i.service_name is not null as registered, (r.plan ->> 'attempts')::integer as wanted,
+    select r.*, i as integration, i.service_name is not null as registered,
+      (r.plan ->> 'step')::private.plan_step as step, coalesce((r.plan ->> 'attempts')::integer, 1) as wanted,
       now() + make_interval(secs => (r.plan ->> 'delay_seconds')::double precision) as wait_until,
       (select c.request is not null from public.integration_events c where c.id = r.event_id) or (r.category = 'auth' and exists (
         select from public.user_integrations g where g.service_name = r.service_name and g.user_id is not distinct from r.user_id
@@ -70,13 +78,13 @@ begin
     select candidate.*, case
       when not registered then 'unregistered'
       when not (integration).enabled then 'disabled'
-      when plan ->> 'step' = 'tell' then 'tell'
+      when step = 'tell' then 'tell'
       when not (integration).auto_recovery_enabled then 'switched_off'
       when not recoverable then 'not_repeatable'
       when (integration).breaker_state <> 'closed' or hold then 'held'
-      when plan ->> 'step' = 'wait' then 'wait'
+      when step = 'wait' then 'wait'
       when (integration).rate_limited_until > now() then 'rate_limited'
-      when category <> 'auth' and private.retry_tokens_now(integration) < sum(wanted) filter (where category <> 'auth' and plan ->> 'step' = 'recover')
+      when category <> 'auth' and private.retry_tokens_now(integration) < sum(wanted) filter (where category <> 'auth' and step = 'recover')
         over (partition by service_name order by event_id) then 'no_budget'
       else 'claimed' end as gate
     from candidate
@@ -99,7 +107,7 @@ begin
         when 'no_budget' then 'Waiting for the retry budget'
         else d.plan ->> 'action_taken' end,
       case d.gate
-        when 'disabled' then case when d.recoverable and d.plan ->> 'step' <> 'tell' then coalesce((d.integration).breaker_until, now() + interval '1 day') end
+        when 'disabled' then case when d.recoverable and d.step <> 'tell' then coalesce((d.integration).breaker_until, now() + interval '1 day') end
         when 'held' then greatest(coalesce((d.integration).breaker_until, now()), d.wait_until)
         when 'wait' then d.wait_until
         when 'rate_limited' then (d.integration).rate_limited_until
@@ -120,11 +128,14 @@ begin
   select array_agg(row(e.*)::public.system_integrity_events) into v_recorded from recorded e;
 
   if v_opened <> '{}' then
+    -- A group was opened for nothing when another worker recorded the same events meanwhile.
+    delete from public.failure_groups g
+    where g.id = any (v_opened) and not exists (select from public.system_integrity_events e where e.group_id = g.id);
     perform private.tell_first_failures(v_opened);
   end if;
   for v_counted in
     select e.service_name, e.failure_category as category, sum(e.retry_tokens_held) as spent,
-      max(e.next_retry_at) filter (where e.failure_category = 'rate_limit' and r.plan ->> 'step' = 'wait') as wait_until,
+      max(e.next_retry_at) filter (where e.failure_category in ('rate_limit', 'network') and r.plan ->> 'step' = 'wait') as wait_until,
       count(*) filter (where e.failure_category <> 'rate_limit' and r.hold is not true and e.leased_until is null and e.status = 'pending'
         and (e.failure_category <> 'auth' or private.no_other_grant_works(e.service_name, e.user_id)))::integer as failures
     from unnest(v_recorded) e join unnest(p_reports) r using (event_id)
@@ -205,7 +216,7 @@ begin
     'refreshable', e.analyzer_signals -> 'refreshable', 'retry_count', c.retry_count, 'created_at', e.created_at,
     'request', c.request, 'allowed_hosts', i.allowed_hosts, 'idempotency_header', i.idempotency_header,
     'has_grant', g.id is not null, 'grant_id', g.id,
-    'token_version_seen', coalesce((c.request ->> 'token_version')::integer, g.token_version - (g.token_refreshed_at > e.created_at)::integer)
+    'token_version_seen', coalesce(substring(c.request ->> 'token_version' from '^\d{1,9}$')::integer, g.token_version - (g.token_refreshed_at > e.created_at)::integer)
   ) order by e.next_retry_at, e.id), '[]')
   from public.system_integrity_events e
   join public.integrations_master i on i.service_name = e.service_name
@@ -223,10 +234,11 @@ declare
   v_new private.failure_report[];
   v_recorded uuid[];
 begin
-  select array_agg(r) into v_new from (
-    select distinct on (r.event_id) r.* from jsonb_populate_recordset(null::private.failure_report, p_reports) r
-    where r.event_id <> all (v_known) order by r.event_id
-  ) r;
+  select array_agg(first.report) into v_new from (
+    select distinct on (r.event_id) r as report
+    from jsonb_array_elements(p_reports) with ordinality t (report, position), jsonb_populate_record(null::private.failure_report, t.report) r
+    where r.event_id <> all (v_known) order by r.event_id, t.position
+  ) first;
   if v_new is not null then
     v_recorded := private.record_failures(v_new);
   end if;
@@ -248,23 +260,33 @@ end $$;
 comment on function public.report_failures(jsonb) is
   'Takes classified failures, each event once, and answers in their order: what was recorded, and for those claimed the work to do now. Copies of an event get the first one''s answer.';
 
+create function private.due_services() returns setof text
+language sql stable set search_path = '' as $$
+  select i.service_name from public.integrations_master i
+  where i.auto_recovery_enabled and (i.enabled or i.disabled_by = 'self-heal')
+    and (i.rate_limited_until is null or i.rate_limited_until <= now())
+    and (i.breaker_state = 'closed' or i.breaker_until <= now())
+    and exists (select from public.system_integrity_events e where e.service_name = i.service_name and e.next_retry_at <= now());
+$$;
+comment on function private.due_services() is 'Integrations that have something due and may be called now.';
+
 create function public.claim_recoveries(p_limit integer, p_lease_seconds integer default 30) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
+  v_locked text[];
   v_claimed uuid[];
 begin
-  with service as materialized (
-    select i.*, private.retry_tokens_now(i) as tokens, i.breaker_state <> 'closed' as is_probe
-    from public.integrations_master i
-    where i.auto_recovery_enabled and (i.enabled or i.disabled_by = 'self-heal')
-      and (i.rate_limited_until is null or i.rate_limited_until <= now())
-      and (i.breaker_state = 'closed' or i.breaker_until <= now())
-      and exists (select from public.system_integrity_events e where e.service_name = i.service_name and e.next_retry_at <= now())
+  select array_agg(locked.service_name) into v_locked from (
+    select i.service_name from public.integrations_master i where i.service_name in (select private.due_services())
     order by i.service_name for no key update
-  ), permitted as (
-    select s.service_name, s.tokens, s.is_probe, case when s.is_probe then 1 else least(p_limit, s.max_concurrent_recoveries - (
-      select count(*) from public.system_integrity_events e where e.service_name = s.service_name and e.leased_until > now()))::integer end as permits
-    from service s
+  ) locked;
+
+  -- A new statement sees what other workers claimed while the locks were awaited.
+  with permitted as (
+    select i.service_name, private.retry_tokens_now(i) as tokens, i.breaker_state <> 'closed' as is_probe,
+      case when i.breaker_state <> 'closed' then 1 else least(p_limit, i.max_concurrent_recoveries - (
+        select count(*) from public.system_integrity_events e where e.service_name = i.service_name and e.leased_until > now())) end as permits
+    from public.integrations_master i where i.service_name = any (v_locked) and i.service_name in (select private.due_services())
   ), due as (
     select p.service_name, p.is_probe, p.tokens, d.id, d.spends,
       sum(d.spends) over (partition by p.service_name order by d.next_retry_at, d.id) as spent
@@ -272,6 +294,7 @@ begin
       select e.id, e.next_retry_at, (e.failure_category <> 'auth')::integer as spends
       from public.system_integrity_events e
       where e.service_name = p.service_name and e.next_retry_at <= now() and (e.leased_until is null or e.leased_until <= now())
+        and (p.is_probe or p.tokens >= 1 or e.failure_category = 'auth')
       order by e.next_retry_at limit greatest(0, p.permits) for update skip locked
     ) d
     limit p_limit
@@ -312,7 +335,7 @@ begin
 
   with result as (
     select * from jsonb_to_recordset(p_results) r (
-      recovery_id uuid, epoch integer, outcome text, action_taken text, attempts integer, delay_seconds double precision,
+      recovery_id uuid, epoch integer, outcome private.recovery_outcome, action_taken text, attempts integer, delay_seconds double precision,
       reached_provider boolean, after_refresh boolean, category text, http_status integer, error_code text, failure_reason text, signals jsonb)
   ), current as (
     select e.id, e.retry_tokens_held as held, e.failure_category as category, i.enabled
@@ -356,7 +379,7 @@ begin
     group by 1, 2 order by 1, 2
   loop
     perform private.spend_retry_tokens(v_service.service_name, -v_service.unspent) where v_service.unspent > 0;
-    if v_service.category = 'rate_limit' then
+    if v_service.category in ('rate_limit', 'network') then
       perform private.hold_rate_limit(v_service.service_name, v_service.wait_until) where v_service.wait_until is not null;
     end if;
     if v_service.failures > 0 then
@@ -396,8 +419,8 @@ language sql set search_path = '' as $$
   update public.user_integrations g
   set consecutive_failures = case when f.resolved then 0 else coalesce(g.consecutive_failures, 0) + 1 end,
       last_error_at = case when f.resolved then g.last_error_at else now() end,
-      needs_reauth = g.needs_reauth or (not f.resolved and coalesce(g.consecutive_failures, 0) + 1 >= (
-        select t.max_consecutive from public.recovery_thresholds t where t.failure_category = 'auth'))
+      needs_reauth = g.needs_reauth or coalesce(not f.resolved and coalesce(g.consecutive_failures, 0) + 1 >= (
+        select t.max_consecutive from public.recovery_thresholds t where t.failure_category = 'auth'), false)
   from (
     select r.service_name, r.user_id, bool_or(r.outcome = 'resolved') as resolved
     from jsonb_to_recordset(p_finished) r (service_name text, user_id uuid, outcome text, failure_category text, after_refresh boolean)
@@ -429,6 +452,7 @@ revoke execute on function private.failure_message(uuid) from public, anon, auth
 revoke execute on function private.work_items(uuid[]) from public, anon, authenticated, service_role;
 revoke execute on function private.settle_grants(jsonb) from public, anon, authenticated, service_role;
 revoke execute on function private.tell_unrecovered(jsonb) from public, anon, authenticated, service_role;
+revoke execute on function private.due_services() from public, anon, authenticated, service_role;
 revoke execute on function public.report_failures(jsonb) from public, anon, authenticated;
 revoke execute on function public.claim_recoveries(integer, integer) from public, anon, authenticated;
 revoke execute on function public.finish_recoveries(jsonb) from public, anon, authenticated;

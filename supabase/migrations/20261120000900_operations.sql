@@ -91,8 +91,10 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_group bigint;
 begin
+  perform from public.integrations_master i
+  where i.service_name = (select e.service_name from public.system_integrity_events e where e.id = p_recovery_id) for no key update;
   update public.system_integrity_events e
-  set status = 'resolved', resolved_at = now(), updated_at = now(), next_retry_at = null, leased_until = null, epoch = e.epoch + 1,
+  set status = 'resolved', resolved_at = now(), updated_at = now(), next_retry_at = null, leased_until = null, retry_tokens_held = 0, epoch = e.epoch + 1,
       action_taken = 'Resolved by ' || p_actor
   where e.id = p_recovery_id and e.status <> 'resolved' returning e.group_id into v_group;
   if not found then
@@ -137,6 +139,8 @@ begin
   delete from public.failure_streaks s where s.service_name = p_service_name;
   if not v_before.enabled then
     perform private.announce_enabled(v_before, p_actor);
+  else
+    perform private.release_held(p_service_name);
   end if;
 end $$;
 comment on function public.enable_integration(text, text) is 'A person enables an integration: counts start anew, held recoveries are due.';
@@ -160,7 +164,7 @@ grant execute on function public.enable_integration(text, text) to service_role;
 
 insert into public.timers (name, schedule, command, description) values (
   'self-heal-due', '* * * * *',
-  $$select private.invoke_function('integration-self-heal', '{"mode":"scan"}') where exists (select from public.system_integrity_events where next_retry_at <= now()) or exists (select from public.user_integrations where refresh_token is not null and not needs_reauth and token_expires_at < now() + interval '10 minutes')$$,
+  $$select private.invoke_function('integration-self-heal', '{"mode":"scan"}') where exists (select private.due_services()) or public.expiring_grants(1) <> '[]'$$,
   'Wakes the scan when a retry is due or a token is about to expire.'
 );
 select private.install_timers();

@@ -1,0 +1,58 @@
+-- What the database tests share; applied on local and test databases only, never on a hosted project.
+
+create schema tests;
+comment on schema tests is 'Builders for the database tests.';
+
+create function tests.id(p_number integer) returns uuid
+language sql immutable set search_path = '' as $$
+  select ('00000000-0000-4000-8000-' || lpad(p_number::text, 12, '0'))::uuid;
+$$;
+comment on function tests.id(integer) is 'The n-th event''s or user''s id.';
+
+create function tests.jwe(p_label text default 'sealed') returns text
+language sql immutable set search_path = '' as $$
+  select format('%s..iv.text.tag', p_label);
+$$;
+comment on function tests.jwe(text) is 'A text of the shape of an encrypted token.';
+
+create function tests.report(p_number integer, p_service_name text, p_category text, p_more jsonb default '{}') returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object(
+    'event_id', tests.id(p_number), 'service_name', p_service_name, 'category', p_category, 'fingerprint', p_category,
+    'error_message', p_category || ' failure', 'confidence', 0.9, 'signals', '[]'::jsonb, 'advice', 'Look at it.', 'owner', 'provider',
+    'refreshable', false, 'retry_count', 0, 'request', jsonb_build_object('method', 'GET', 'url', 'https://api.example.com/'),
+    'plan', jsonb_build_object('step', 'recover', 'action_taken', 'Repeat the call', 'attempts', 1)) || p_more;
+$$;
+comment on function tests.report(integer, text, text, jsonb) is 'A failure report of the n-th event, with p_more on top.';
+
+create function tests.fail(p_number integer, p_service_name text, p_category text, p_more jsonb default '{}') returns jsonb
+language sql set search_path = '' as $$
+  select public.report_failures(jsonb_build_array(tests.report(p_number, p_service_name, p_category, p_more))) -> 0;
+$$;
+comment on function tests.fail(integer, text, text, jsonb) is 'Reports the n-th event as failed; the answer.';
+
+create function tests.finish(p_work jsonb, p_outcome text, p_more jsonb default '{}') returns jsonb
+language sql set search_path = '' as $$
+  select public.finish_recoveries(jsonb_build_array(jsonb_build_object(
+    'recovery_id', p_work -> 'recovery_id', 'epoch', p_work -> 'epoch', 'outcome', p_outcome, 'action_taken', 'Repeated the call',
+    'attempts', 1, 'attempts_allowed', p_work -> 'attempts_allowed', 'reached_provider', true) || p_more)) -> 0;
+$$;
+comment on function tests.finish(jsonb, text, jsonb) is 'Ends a claimed recovery; the answer.';
+
+create function tests.recovery(p_number integer) returns public.system_integrity_events
+language sql stable set search_path = '' as $$
+  select e from public.system_integrity_events e where e.event_id = tests.id(p_number);
+$$;
+comment on function tests.recovery(integer) is 'What became of the n-th event.';
+
+create function tests.integration(p_service_name text) returns public.integrations_master
+language sql stable set search_path = '' as $$
+  select i from public.integrations_master i where i.service_name = p_service_name;
+$$;
+comment on function tests.integration(text) is 'An integration''s row.';
+
+create function tests.told(p_kind text, p_service_name text) returns bigint
+language sql stable set search_path = '' as $$
+  select count(*) from public.outbox o where o.channel = 'slack' and o.kind = p_kind and o.payload ->> 'service_name' = p_service_name;
+$$;
+comment on function tests.told(text, text) is 'How many messages of a kind there are about a service, on one channel.';
