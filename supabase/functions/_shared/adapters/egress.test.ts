@@ -278,12 +278,32 @@ Deno.test("a server that never answers is a timeout after which the outcome is u
   });
 });
 
+Deno.test({
+  name: "a server that accepts the connection and then ignores the TLS handshake is a timeout",
+  // Deno 2.1 keeps the destroyed connection open until the server closes it, which happens at the end of the test.
+  sanitizeResources: false,
+}, async () => {
+  await withServer(() => Promise.resolve(), async (server) => {
+    const call = send(server, { url: `https://127.0.0.1:${server.port}/`, timeoutMs: 100 });
+    await assert.rejects(call, { code: "egress.timeout" });
+  });
+});
+
 Deno.test("a name server that never answers is a timeout and nothing was sent", async () => {
   const egress = createEgress({ privateHosts: [], resolve: () => new Promise(() => {}) });
   await assert.rejects(
     egress.send({ url: "https://slow.example/", method: "GET", timeoutMs: 50 }),
     fails("egress.timeout", false),
   );
+});
+
+Deno.test("a failure that comes after the deadline brings nothing down", async () => {
+  const late = Promise.withResolvers<string[]>();
+  const egress = createEgress({ privateHosts: [], resolve: () => late.promise });
+  const request = { url: "https://slow.example/", method: "GET", timeoutMs: 0 };
+  await assert.rejects(egress.send(request), fails("egress.timeout", false));
+  late.reject(new Error("too late"));
+  await new Promise((resolve) => setTimeout(resolve, 0));
 });
 
 Deno.test("a body larger than allowed is given up, whether its length is announced or not", async () => {

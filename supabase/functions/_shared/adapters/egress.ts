@@ -1,10 +1,10 @@
-import { lookup } from "node:dns/promises";
 import net from "node:net";
 import tls from "node:tls";
-import { isPublicAddress } from "../core/egress/address.ts";
 import { decideTarget } from "../core/egress/target.ts";
 import { type Egress, EgressError, type EgressRequest, type EgressResponse } from "../ports.ts";
 import { readText } from "./egress-body.ts";
+import { timedOut, toEgressError } from "./egress-failure.ts";
+import { type Resolve, resolveAndCheck, systemResolve, within } from "./egress-resolve.ts";
 
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 const MAX_ADDRESSES = 3;
@@ -27,8 +27,8 @@ const CONNECTION_HEADERS = [
 export interface EgressConfig {
   /** `host:port`s that may be private and may be reached without TLS. */
   privateHosts: string[];
-  /** Turns a name into IP addresses; the system's resolver unless given. */
-  resolve?: (hostname: string) => Promise<string[]>;
+  /** The system's resolver unless given. */
+  resolve?: Resolve;
   /** The certificate authority to trust instead of the system's, in PEM. */
   ca?: string;
 }
@@ -93,19 +93,22 @@ async function exchange(
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  try {
+  const answer = async () => {
     const response = await client.request({
       path: url.pathname + url.search,
-      method: request.method as "GET",
+      method: request.method.toUpperCase() as "GET",
       headers: request.headers,
       body: request.body,
       signal: deadline,
       reset: true,
     });
-    const answered = flatten(response.headers);
+    const headers = flatten(response.headers);
     const maxBytes = request.maxResponseBytes ?? MAX_RESPONSE_BYTES;
-    const body = await readText(response.body, answered["content-encoding"], maxBytes);
-    return { status: response.statusCode, headers: answered, body };
+    const body = await readText(response.body, headers["content-encoding"], maxBytes);
+    return { status: response.statusCode, headers, body };
+  };
+  try {
+    return await within(deadline, answer());
   } catch (error) {
     throw deadline.aborted ? timedOut(url.hostname, sent) : toEgressError(error, url.hostname, sent);
   } finally {
@@ -118,40 +121,6 @@ function connect(url: URL, address: string, ca?: string): net.Socket {
   if (url.protocol === "http:") return net.connect({ host: address, port });
   const servername = url.hostname.startsWith("[") || net.isIP(url.hostname) ? undefined : url.hostname;
   return tls.connect({ host: address, port, servername, ca });
-}
-
-async function resolveAndCheck(
-  target: { hostname: string; private: boolean },
-  resolve: (hostname: string) => Promise<string[]>,
-  deadline: AbortSignal,
-): Promise<string[]> {
-  const { hostname } = target;
-  const late = Promise.withResolvers<never>();
-  const onAbort = () => late.reject(timedOut(hostname, false));
-  deadline.addEventListener("abort", onAbort);
-  try {
-    const addresses = await Promise.race([resolve(hostname), late.promise]);
-    if (addresses.length === 0) throw new Error("no address");
-    if (!target.private && !addresses.every(isPublicAddress)) {
-      throw new EgressError(
-        "egress.blocked_address",
-        `${hostname} resolves to an address that is not public`,
-        false,
-      );
-    }
-    return addresses;
-  } catch (error) {
-    if (error instanceof EgressError) throw error;
-    throw new EgressError("egress.dns", `The name ${hostname} does not resolve`, false);
-  } finally {
-    deadline.removeEventListener("abort", onAbort);
-  }
-}
-
-async function systemResolve(hostname: string): Promise<string[]> {
-  const found = await lookup(hostname, { all: true });
-  // IPv4 first: many hosts of functions have no way out over IPv6.
-  return found.sort((left, right) => left.family - right.family).map((entry) => entry.address);
 }
 
 function prepareHeaders(headers: Record<string, string> = {}): Record<string, string> {
@@ -175,32 +144,4 @@ function flatten(headers: Record<string, string | string[] | undefined>): Record
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), [value ?? ""].flat().join(", ")]),
   );
-}
-
-function timedOut(hostname: string, sent: boolean): EgressError {
-  return new EgressError("egress.timeout", `${hostname} did not answer completely in time`, sent);
-}
-
-function toEgressError(error: unknown, hostname: string, sent: boolean): EgressError {
-  if (error instanceof EgressError) return error;
-  const { code = "", message = "" } = error as { code?: string; message?: string };
-  if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED") {
-    return new EgressError(
-      "egress.invalid_request",
-      "The method or a header of the request is not valid",
-      false,
-    );
-  }
-  if (code === "UND_ERR_HEADERS_OVERFLOW") {
-    return new EgressError("egress.too_large", `The headers of ${hostname}'s answer are too large`, sent);
-  }
-  // A refused certificate ends the handshake, before which TLS lets nothing of the request out.
-  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code) || /peer certificate/.test(message)) {
-    return new EgressError("egress.tls", `The certificate of ${hostname} was not accepted`, false);
-  }
-  if (/_SSL_|_TLS_/.test(code) || /handshake|corrupt message/.test(message)) {
-    return new EgressError("egress.tls", `The TLS connection to ${hostname} failed`, sent);
-  }
-  const reason = /^[A-Z_]{3,40}$/.test(code) ? ` (${code})` : "";
-  return new EgressError("egress.connection", `The connection to ${hostname} failed${reason}`, sent);
 }

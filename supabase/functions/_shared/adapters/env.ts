@@ -55,7 +55,9 @@ const sections = {
   }).transform((env) => env.TOKEN_ENCRYPTION_KEYS),
   /** Private `host:port`s that outbound requests may reach; none outside development. */
   privateHosts: z.object({ ENVIRONMENT, EGRESS_PRIVATE_HOSTS: z.string().default("") })
-    .transform((env) => env.ENVIRONMENT === "development" ? words(env.EGRESS_PRIVATE_HOSTS) : []),
+    .transform((env) =>
+      env.ENVIRONMENT === "development" ? words(env.EGRESS_PRIVATE_HOSTS.toLowerCase()) : []
+    ),
   /** URLs that are secrets themselves, by the name under which stored requests refer to them. */
   secretUrls: z.object({
     SLACK_WEBHOOK_URL: webUrl(z.string()).optional(),

@@ -1,7 +1,7 @@
 import { DatabaseError } from "../ports.ts";
 
 /** Every error code that an endpoint of this product answers by itself. SQL's own codes carry their status with them. */
-const ERRORS: Record<string, { status: number; title: string }> = {
+const ERRORS = {
   "auth.required": {
     status: 401,
     title: "This endpoint needs a valid key; see the documentation of its authentication",
@@ -31,17 +31,19 @@ const ERRORS: Record<string, { status: number; title: string }> = {
     title: "This function is not configured completely; its log says what is missing",
   },
   "internal": { status: 500, title: "Something unexpected failed; quote the request id when you report it" },
-};
+} satisfies Record<string, { status: number; title: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
 
 /** An answer other than success that a handler or a step of the pipeline decides on. The caller sees all of it. */
 export class HttpError extends Error {
   override name = "HttpError";
   /**
-   * @param code A code of the table above; it decides the HTTP status.
+   * @param code Decides the HTTP status, by the table above.
    * @param details Machine-readable particulars, such as the fields that are wrong.
    */
-  constructor(readonly code: string, message?: string, readonly details?: unknown) {
-    super(message ?? ERRORS[code]?.title);
+  constructor(readonly code: ErrorCode, message?: string, readonly details?: unknown) {
+    super(message ?? ERRORS[code].title);
   }
 }
 
@@ -62,8 +64,8 @@ export function toPublicError(error: unknown): PublicError {
     return { status: error.status, code: error.code, message: error.message };
   }
   const code = errorCode(error);
-  const { status, title } = ERRORS[code]!;
-  if (error instanceof HttpError && error.code === code) {
+  const { status, title } = ERRORS[code];
+  if (error instanceof HttpError) {
     return { status, code, message: error.message, details: error.details };
   }
   return { status, code, message: title };
@@ -77,7 +79,7 @@ export function errorResponse({ status, code, message, details }: PublicError, r
   return Response.json({ error: { code, message, details, request_id: requestId } }, { status, headers });
 }
 
-function errorCode(error: unknown): string {
+function errorCode(error: unknown): ErrorCode {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && Object.hasOwn(ERRORS, code) ? code : "internal";
+  return typeof code === "string" && Object.hasOwn(ERRORS, code) ? code as ErrorCode : "internal";
 }
