@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Egress, type Explainer } from "../ports.ts";
+import type { Egress, Explainer } from "../ports.ts";
 
 const MODEL = "gpt-4o-mini";
 const MAX_TOKENS = 300;

@@ -1,5 +1,5 @@
 import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from "jose";
-import { type TokenVault } from "../ports.ts";
+import type { TokenVault } from "../ports.ts";
 
 /** The keys or a sealed value cannot be used; `code` is `token_keys.*` or `sealed_value.*`. Never holds a secret. */
 export class TokenVaultError extends Error {

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type AuthModeWithKey } from "@supabase/server";
+import type { AuthModeWithKey } from "@supabase/server";
 import { extractCredentials, verifyCredentials } from "@supabase/server/core";
 
 /**

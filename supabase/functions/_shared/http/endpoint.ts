@@ -1,5 +1,5 @@
-import { type z } from "zod";
-import { type Logger } from "../ports.ts";
+import type { z } from "zod";
+import type { Logger } from "../ports.ts";
 import { type Auth, authenticate, type Caller, type Keys } from "./authenticate.ts";
 import { errorResponse, HttpError, type PublicError, toPublicError } from "./errors.ts";
 import { parseJson, readBody } from "./read-body.ts";

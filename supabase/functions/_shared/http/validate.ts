@@ -1,4 +1,4 @@
-import { type z } from "zod";
+import type { z } from "zod";
 import { HttpError } from "./errors.ts";
 
 const MAX_FIELDS = 20;
