@@ -15,15 +15,15 @@ const { values: flags } = parseArgs({
   options: { "no-demo": { type: "boolean" }, port: { type: "string", default: "54321" } },
 });
 const start = performance.now();
-let endStep = () => {};
+let endStep = (_outcome?: string) => {};
 
 /** Prints a step's name now, and its duration when the next step begins. */
 function step(name: string): void {
   endStep();
   const stepStart = performance.now();
   Deno.stdout.writeSync(new TextEncoder().encode(`${name} … `));
-  endStep = () => {
-    console.log(`${((performance.now() - stepStart) / 1000).toFixed(1)} s`);
+  endStep = (outcome = `${((performance.now() - stepStart) / 1000).toFixed(1)} s`) => {
+    console.log(outcome);
     endStep = () => {};
   };
 }
@@ -78,17 +78,15 @@ function end(stack: Stack): Promise<number> {
 const { promise: stopSignalled, resolve: signalStop } = Promise.withResolvers<void>();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalListener(signal, signalStop);
 
-await exitOnStackError(async () => {
+await exitOnStackError(() => run().finally(() => endStep("failed")));
+
+async function run(): Promise<void> {
   await installPackages();
   const { startStack }: typeof import("./stack/stack.ts") = await import(
     new URL("./stack/stack.ts", import.meta.url).href
   );
-  const stack = await startStack({
-    port: Number(flags.port),
-    databasePort: Number(flags.port) + 1,
-    progress: step,
-    log: console.log,
-  });
+  const port = Number(flags.port);
+  const stack = await startStack({ port, databasePort: port + 1, progress: step, log: console.log });
   endStep();
   console.log(describe(stack));
   const ended = end(stack);
@@ -99,4 +97,4 @@ await exitOnStackError(async () => {
   });
   await stack.stop();
   Deno.exit(code);
-});
+}

@@ -21,7 +21,7 @@ export function requireFreePort(port: number, purpose: string): void {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new StackError(
       "port.in_use",
-      `Port ${port}, which ${purpose} needs, is used by another program: stop that program and start again.`,
+      `Port ${port}, which ${purpose} needs, is used by another program: stop that program or choose another port with --port=<number>.`,
     );
   }
 }
