@@ -86,7 +86,10 @@ async function run(): Promise<void> {
     new URL("./stack/stack.ts", import.meta.url).href
   );
   const port = Number(flags.port);
-  const stack = await startStack({ port, databasePort: port + 1, progress: step, log: console.log });
+  const stack = await Promise.race([
+    startStack({ port, databasePort: port + 1, progress: step, log: console.log }),
+    stopSignalled.then(() => Deno.exit(130)),
+  ]);
   endStep();
   console.log(describe(stack));
   const ended = end(stack);

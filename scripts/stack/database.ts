@@ -65,8 +65,9 @@ export async function lastingData(
   const wanted = await migrationDigests(parts.project);
   if (!await exists(data)) {
     await Deno.writeTextFile(record, JSON.stringify(wanted));
-    const unfinished = `${data}-${randomUUID()}`;
-    await copyFolder(await template(parts), unfinished);
+    const finished = await template(parts);
+    const unfinished = join(parts.home, "templates", `data-${randomUUID()}`);
+    await copyFolder(finished, unfinished);
     await Deno.rename(unfinished, data);
   }
   const applied: Record<string, string> = JSON.parse(await Deno.readTextFile(record));
