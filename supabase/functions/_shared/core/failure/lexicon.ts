@@ -18,7 +18,8 @@ export function lookUp(code: string, tables: Lexicon[]): Meaning | null {
     const meaning = table.get(key) ?? table.get(shorter);
     if (meaning) return meaning;
   }
-  return sqlState(code);
+  const family = code.indexOf("."); // "AuthFailure.SecretIdNotFound" is an AuthFailure
+  return sqlState(code) ?? (family > 0 ? lookUp(code.slice(0, family), tables) : null);
 }
 
 function sqlState(code: string): Meaning | null {
