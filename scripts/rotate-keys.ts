@@ -1,0 +1,96 @@
+/**
+ * `deno task rotate-keys`: seals every stored secret with the first key of `TOKEN_ENCRYPTION_KEYS`, while the project
+ * runs. A row that somebody else changed meanwhile is left as it is; it was sealed anew by that change, or is by running
+ * this again. Once a run finds everything current, older keys can be dropped.
+ */
+import { type DataApi, openProject, runCommand } from "./data-api.ts";
+import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
+
+const PAGE = 500;
+
+interface Grant {
+  id: string;
+  token_version: number;
+  access_token: string | null;
+  refresh_token: string | null;
+}
+
+interface Integration {
+  id: string;
+  oauth_config: { client_secret?: string | null } | null;
+}
+
+type Outcome = "current" | "resealed" | "changed meanwhile" | "failed";
+
+/** All rows of a table, in pages, in the order of their ids. */
+async function* rowsOf<Row extends { id: string }>(api: DataApi, table: string, columns: string) {
+  let last = "00000000-0000-0000-0000-000000000000";
+  while (true) {
+    const rows = await api<Row[]>("GET", `${table}?select=${columns}&id=gt.${last}&order=id&limit=${PAGE}`);
+    yield* rows;
+    if (rows.length < PAGE) return;
+    last = rows.at(-1)!.id;
+  }
+}
+
+async function reseal(vault: TokenVault, row: string, sealed: string): Promise<string> {
+  return await vault.seal(row, await vault.open(row, sealed));
+}
+
+async function rotateGrant(api: DataApi, vault: TokenVault, grant: Grant): Promise<Outcome> {
+  const changes: Record<string, string> = {};
+  for (const column of ["access_token", "refresh_token"] as const) {
+    const sealed = grant[column];
+    if (sealed && !vault.isSealedWithCurrentKey(sealed)) {
+      changes[column] = await reseal(vault, `user_integrations/${grant.id}/${column}`, sealed);
+    }
+  }
+  if (Object.keys(changes).length === 0) return "current";
+  // New tokens come with a new version, so a pair is never mixed or overwritten.
+  const changed = await api<unknown[]>(
+    "PATCH",
+    `user_integrations?id=eq.${grant.id}&token_version=eq.${grant.token_version}&select=id`,
+    changes,
+  );
+  return changed.length === 1 ? "resealed" : "changed meanwhile";
+}
+
+async function rotateClientSecret(
+  api: DataApi,
+  vault: TokenVault,
+  integration: Integration,
+): Promise<Outcome> {
+  const { id, oauth_config } = integration;
+  const sealed = oauth_config?.client_secret;
+  if (!sealed || vault.isSealedWithCurrentKey(sealed)) return "current";
+  const client_secret = await reseal(vault, `integrations_master/${id}/client_secret`, sealed);
+  const changed = await api<unknown[]>(
+    "PATCH",
+    `integrations_master?id=eq.${id}&oauth_config->>client_secret=eq.${sealed}&select=id`,
+    { oauth_config: { ...oauth_config, client_secret } },
+  );
+  return changed.length === 1 ? "resealed" : "changed meanwhile";
+}
+
+await runCommand(async () => {
+  const { api, vault } = openProject();
+  const counts: Record<Outcome, number> = { current: 0, resealed: 0, "changed meanwhile": 0, failed: 0 };
+  const rotate = async (row: string, run: () => Promise<Outcome>) => {
+    try {
+      counts[await run()]++;
+    } catch (error) {
+      counts.failed++;
+      console.error(`${row}: ${(error as Error).message}`);
+    }
+  };
+  for await (
+    const grant of rowsOf<Grant>(api, "user_integrations", "id,token_version,access_token,refresh_token")
+  ) {
+    await rotate(`user_integrations/${grant.id}`, () => rotateGrant(api, vault, grant));
+  }
+  for await (const integration of rowsOf<Integration>(api, "integrations_master", "id,oauth_config")) {
+    await rotate(`integrations_master/${integration.id}`, () => rotateClientSecret(api, vault, integration));
+  }
+  console.log(Object.entries(counts).map(([outcome, rows]) => `${outcome}: ${rows}`).join(", "));
+  if (counts.failed > 0) Deno.exit(1);
+});
