@@ -1,6 +1,7 @@
 import type { Failure } from "./failure.ts";
 import { readHeaders } from "./headers.ts";
 import { jsonInText } from "./json-in-text.ts";
+import { readMarkup } from "./markup.ts";
 
 /** The parts of a failure that say something, wherever the provider or the HTTP client put them. */
 export interface Clues {
@@ -28,7 +29,7 @@ const CODE_KEYS = new Set(
 const MESSAGE_KEYS = new Set(
   ("message msg errormessage errordescription description detail details errorsummary errmsg errormsg faultstring" +
     " title error reason summary text errors errormessages developermessage usermessage hint statustext cause" +
-    " diagnostics longmessage shortmessage info explanation value localizedmessage stack").split(" "),
+    " diagnostics longmessage shortmessage info explanation value localizedmessage").split(" "),
 );
 const STATUS_KEYS = new Set("status statuscode httpstatus httpstatuscode code errorcode httpcode".split(" "));
 const FIELD_ERROR_KEYS = new Set(
@@ -79,7 +80,11 @@ class Collector {
     const json = jsonInText(text);
     if (json !== undefined) this.walk(json);
     if (json !== undefined && /^[[{"]/.test(text)) return;
-    if (text.startsWith("<")) return this.#markup(text);
+    if (text.startsWith("<")) {
+      const { fields, texts } = readMarkup(text);
+      texts.forEach((part) => this.#say(part));
+      return this.walk(fields);
+    }
     if (/^[\w.]{1,40}=[^\s=&]{1,500}(?:&[\w.]{1,40}=[^\s&]{0,500}){0,20}$/.test(text)) {
       return this.walk(Object.fromEntries(new URLSearchParams(text)));
     }
@@ -131,33 +136,13 @@ class Collector {
     if (typeof value !== "string") return;
     if (key === "id" && !/^[A-Za-z_.]+$/.test(value)) return; // an identifier, unless it is made of words
     if (CODE_KEYS.has(key) && MESSAGE_KEYS.has(key)) this.#wordOrText(value);
-    else if (key === "errorsummary" || /__type$/.test(name)) this.code(value);
-    else if (CODE_KEYS.has(key) || key === "type") this.code(value);
+    else if (CODE_KEYS.has(key)) this.code(value);
     else if (MESSAGE_KEYS.has(key)) this.text(value);
   }
 
   #wordOrText(value: string): void {
     if (/\s/.test(value.trim())) this.text(value);
     else this.code(value);
-  }
-
-  /** XML errors name their parts in tags; of an HTML page only the headings and the beginning are about the failure. */
-  #markup(text: string): void {
-    const html = /<(?:!doctype )?html|<title|<h1|<body/i.test(text.slice(0, 2000));
-    const source = text.slice(0, 20_000);
-    if (!html) {
-      const fields = [...source.matchAll(/<([\w:.-]{1,40})(?: [^<>]{0,200})?>([^<>]{1,1000})<\//g)].slice(
-        0,
-        30,
-      );
-      if (fields.length === 0) return this.#say(text);
-      return this.walk(fields.map(([, tag = "", value]) => ({ [tag.replace(/^.*:/, "")]: value })));
-    }
-    for (const [, heading = ""] of source.matchAll(/<(?:title|h1|h2)\b[^<>]{0,200}>([^<>]{1,300})/gi)) {
-      this.#say(heading);
-    }
-    const body = source.slice(Math.max(0, source.search(/<body/i))).replace(/<[^<>]{0,500}>/g, " ");
-    this.#say(body.replace(/\s+/g, " ").trim().slice(0, 400));
   }
 
   #say(text: string): void {
