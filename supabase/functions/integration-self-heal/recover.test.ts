@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import { ROUND_MS } from "../_shared/core/recovery/plan.ts";
+import type { FreshToken } from "../_shared/grants/refresher.ts";
+import { EgressError } from "../_shared/ports.ts";
+import { type FakeAnswer, fakeEgress } from "../_shared/testing/fake-egress.ts";
+import { fakeClock } from "../_shared/testing/fake-clock.ts";
+import { createRecover } from "./recover.ts";
+import type { WorkItem } from "./recovery-store.ts";
+
+const request = {
+  method: "POST",
+  url: "https://api.test/orders",
+  headers: { "content-type": "application/json" },
+  body: '{"a":1}',
+  idempotency_key: "k1",
+};
+
+function workItem(known: Partial<WorkItem> = {}): WorkItem {
+  return {
+    recovery_id: "00000000-0000-4000-8000-000000000001",
+    event_id: "00000000-0000-4000-8000-000000000002",
+    service_name: "orders",
+    user_id: null,
+    category: "network",
+    epoch: 1,
+    attempts: 0,
+    attempts_allowed: 3,
+    failure_reason: "unavailable",
+    http_status: 503,
+    error_code: null,
+    refreshable: null,
+    request,
+    allowed_hosts: ["api.test"],
+    idempotency_header: "Idempotency-Key",
+    has_grant: false,
+    token_version_seen: null,
+    ...known,
+  };
+}
+
+/** Recovers an item against planned answers of the provider and of the refresher. */
+async function recovering(
+  known: Partial<WorkItem>,
+  { answers = [{}], tokens = [], firstDelayMs = 0, secretUrls = {} }: {
+    answers?: FakeAnswer[];
+    tokens?: FreshToken[];
+    firstDelayMs?: number;
+    secretUrls?: Record<string, string>;
+  } = {},
+) {
+  const clock = fakeClock();
+  const egress = fakeEgress(...answers);
+  const asked: unknown[] = [];
+  const refresher = {
+    freshToken: (service: string, user: string | null, seenVersion: number) => {
+      asked.push([service, user, seenVersion]);
+      return Promise.resolve(tokens[Math.min(asked.length, tokens.length) - 1]!);
+    },
+  };
+  const started = clock.now();
+  const recover = createRecover({ clock, random: () => 0, egress, refresher, secretUrls });
+  const result = await recover(workItem(known), firstDelayMs, started + ROUND_MS);
+  return { result, requests: egress.requests, sleeps: clock.sleeps, asked, elapsed: clock.now() - started };
+}
+
+const bearer = { ...request, auth: "bearer" as const };
+const expired = { category: "auth" as const, http_status: 401, has_grant: true, token_version_seen: 4 };
+const fresh = (accessToken: string): FreshToken => ({
+  kind: "fresh",
+  accessToken,
+  tokenVersion: 5,
+  expiresAt: null,
+});
+const unavailable = { status: 503, body: "Service Unavailable" };
+const limited = (seconds: number) => ({ status: 429, headers: { "retry-after": String(seconds) } });
+
+Deno.test("a call that succeeds when repeated is resolved; it went to the allowed hosts only, with key and tag", async () => {
+  const { result, requests, sleeps } = await recovering({}, { firstDelayMs: 250 });
+  assert.deepEqual([result.outcome, result.attempts, result.action_taken], [
+    "resolved",
+    1,
+    "Repeated the call",
+  ]);
+  assert.deepEqual(sleeps, [250]);
+  const { url, method, headers, body, allowedHosts, timeoutMs } = requests[0]!;
+  assert.deepEqual([method, url, body, allowedHosts], ["POST", request.url, request.body, ["api.test"]]);
+  assert.equal(headers!["idempotency-key"], "k1");
+  assert.equal(headers!["x-self-heal-attempt"], workItem().recovery_id);
+  assert.ok(timeoutMs <= ROUND_MS - 250);
+});
+
+Deno.test("an outage is tried three times with growing pauses, then scheduled", async () => {
+  const { result, requests, sleeps } = await recovering({}, { answers: [unavailable], firstDelayMs: 250 });
+  assert.equal(requests.length, 3);
+  assert.deepEqual(sleeps, [250, 500, 1_000]);
+  assert.deepEqual([result.outcome, result.attempts, result.delay_seconds], ["failed", 3, 60]);
+  assert.deepEqual([result.category, result.http_status], ["network", 503]);
+  assert.match(result.failure_reason!, /^HTTP 503: Service Unavailable/);
+});
+
+Deno.test("no round makes more calls than the retry budget permits", async () => {
+  const { requests } = await recovering({ attempts_allowed: 1, attempts: 3 }, { answers: [unavailable] });
+  assert.equal(requests.length, 1);
+});
+
+Deno.test("a rate limit within a round is waited out exactly when it is short and scheduled when it is long", async () => {
+  const short = await recovering({}, { answers: [limited(2), {}] });
+  assert.deepEqual([short.result.outcome, short.sleeps], ["resolved", [2_000]]);
+  const long = await recovering({}, { answers: [limited(90)] });
+  assert.deepEqual([long.result.outcome, long.result.delay_seconds, long.sleeps], ["waiting", 90, []]);
+});
+
+Deno.test("an expired token is refreshed before the call is repeated with the fresh one", async () => {
+  const { result, requests, asked } = await recovering({ ...expired, request: bearer }, {
+    tokens: [fresh("new-token")],
+  });
+  assert.deepEqual(asked, [["orders", null, 4]]);
+  assert.equal(requests[0]!.headers!["authorization"], "Bearer new-token");
+  assert.deepEqual([result.outcome, result.after_refresh, result.action_taken], [
+    "resolved",
+    true,
+    "Refreshed the token and repeated the call",
+  ]);
+});
+
+Deno.test("a fresh token that is refused, too, counts as a failure after the refresh and ends after three", async () => {
+  const refused = { answers: [{ status: 401, body: '{"error":"invalid_token"}' }], tokens: [fresh("new")] };
+  const first = await recovering({ ...expired, request: bearer }, refused);
+  assert.deepEqual([first.result.outcome, first.result.after_refresh, first.result.delay_seconds], [
+    "failed",
+    true,
+    60,
+  ]);
+  const third = await recovering({ ...expired, request: bearer, attempts: 2 }, refused);
+  assert.deepEqual([third.result.outcome, third.result.delay_seconds], ["gave_up", undefined]);
+});
+
+Deno.test("without a stored request the token is refreshed and the failure waits for the next success", async () => {
+  const { result, requests } = await recovering({ ...expired, request: null }, { tokens: [fresh("new")] });
+  assert.equal(requests.length, 0);
+  assert.deepEqual([result.outcome, result.delay_seconds, result.attempts], ["waiting", undefined, 0]);
+  assert.match(result.action_taken, /token was refreshed; the call cannot be repeated.*not stored/);
+});
+
+Deno.test("each way in which a refresh fails leads to its own outcome, and no call is made", async () => {
+  const retryAt = new Date(fakeClock().now() + 45_000).toISOString();
+  const message = "why";
+  const cases: [FreshToken, unknown[]][] = [
+    [{ kind: "needs_reauth", message }, ["failed", undefined, 0]],
+    [{ kind: "no_grant", message }, ["failed", undefined, 0]],
+    [{ kind: "late", message }, ["waiting", 60, 0]],
+    [{ kind: "failed", message, retryAt }, ["waiting", 45, 0]],
+    [{ kind: "failed", message, retryAt: null }, ["failed", 60, 1]],
+  ];
+  for (const [token, expected] of cases) {
+    const { result, requests } = await recovering({ ...expired, request: bearer }, { tokens: [token] });
+    assert.deepEqual([result.outcome, result.delay_seconds, result.attempts], expected, token.kind);
+    assert.match(result.action_taken, /why/);
+    assert.equal(requests.length, 0);
+  }
+});
+
+Deno.test("other failures of a bearer call use the stored token, refreshed first when it has expired", async () => {
+  const stored = { kind: "fresh", accessToken: "stored", tokenVersion: 4 } as const;
+  const past = new Date(fakeClock().now() - 1).toISOString();
+  const valid = await recovering({ request: bearer }, { tokens: [{ ...stored, expiresAt: null }] });
+  assert.deepEqual(valid.asked, [["orders", null, -1]]);
+  assert.equal(valid.requests[0]!.headers!["authorization"], "Bearer stored");
+  const old = await recovering({ request: bearer }, {
+    tokens: [{ ...stored, expiresAt: past }, fresh("new")],
+  });
+  assert.deepEqual(old.asked, [["orders", null, -1], ["orders", null, 4]]);
+  assert.equal(old.requests[0]!.headers!["authorization"], "Bearer new");
+});
+
+Deno.test("a POST that may have taken effect is not repeated, neither at first nor after a timeout", async () => {
+  const plain = { idempotency_header: null };
+  const first = await recovering(plain);
+  assert.equal(first.requests.length, 0);
+  assert.deepEqual([first.result.outcome, first.result.delay_seconds], ["failed", undefined]);
+  assert.match(first.result.action_taken, /may have taken effect/);
+
+  const timeout = new EgressError("egress.timeout", "api.test did not answer in time", true);
+  const limitedFirst = { ...plain, category: "rate_limit" as const, http_status: 429 };
+  const second = await recovering(limitedFirst, { answers: [timeout] });
+  assert.equal(second.requests.length, 1);
+  assert.deepEqual([second.result.outcome, second.result.delay_seconds], ["failed", undefined]);
+});
+
+Deno.test("a POST whose connection never came about is repeated even without a key", async () => {
+  const refused = new EgressError("egress.connection", "The connection to api.test failed", false);
+  const { result, requests } = await recovering(
+    { idempotency_header: null, http_status: null, error_code: "ECONNREFUSED" },
+    { answers: [refused, {}] },
+  );
+  assert.deepEqual([result.outcome, requests.length], ["resolved", 2]);
+});
+
+Deno.test("what our own guard refuses is told to people and not tried again", async () => {
+  const blocked = new EgressError("egress.host_not_allowed", "The host api.test is not allowed", false);
+  const { result, requests } = await recovering({}, { answers: [blocked] });
+  assert.deepEqual([result.outcome, result.category, result.delay_seconds, requests.length], [
+    "failed",
+    "data",
+    undefined,
+    1,
+  ]);
+});
+
+Deno.test("an address that is a secret comes from its setting, and only from those that exist", async () => {
+  const secretUrls = { SLACK_WEBHOOK_URL: "https://hooks.slack.test/services/canary" };
+  const named = (url_secret: string) => ({
+    request: { ...request, url: "https://hooks.slack.test/", url_secret },
+  });
+  const { requests } = await recovering(named("SLACK_WEBHOOK_URL"), { secretUrls });
+  assert.equal(requests[0]!.url, secretUrls.SLACK_WEBHOOK_URL);
+  for (const name of ["OPENAI_API_KEY", "constructor", "MICROSOFT_TEAMS_WEBHOOK_URL"]) {
+    const { result, requests: none } = await recovering(named(name), { secretUrls });
+    assert.deepEqual([result.outcome, none.length], ["failed", 0], name);
+  }
+});
+
+Deno.test("an answer that says it failed with status 200 is a failure, and its secrets are hidden", async () => {
+  const body = JSON.stringify({ ok: false, error: "channel_not_found", token: "canary-9f8e7d6c5b" });
+  const { result } = await recovering({}, { answers: [{ body }] });
+  assert.deepEqual([result.outcome, result.category], ["failed", "data"]);
+  assert.match(result.failure_reason!, /channel_not_found/);
+  assert.ok(!JSON.stringify(result).includes("canary"));
+});
+
+Deno.test("no recovery stays longer than ten seconds, however slow the provider is", async () => {
+  const clock = fakeClock();
+  const slow = {
+    send: ({ timeoutMs }: { timeoutMs: number }) => {
+      clock.advance(timeoutMs);
+      return Promise.reject(new EgressError("egress.timeout", "api.test did not answer in time", true));
+    },
+  };
+  const started = clock.now();
+  const refresher = { freshToken: () => assert.fail("no token is needed") };
+  const recover = createRecover({ clock, random: () => 0.9, egress: slow, refresher, secretUrls: {} });
+  const result = await recover(workItem(), 500, started + ROUND_MS);
+  assert.equal(result.outcome, "failed");
+  assert.ok(clock.now() - started <= ROUND_MS, `${clock.now() - started} ms`);
+});
