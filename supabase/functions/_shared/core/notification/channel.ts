@@ -6,6 +6,8 @@ export interface Channel {
   name: string;
   /** The JSON body that the channel's incoming webhook expects, within its limits whatever the message holds. */
   render(message: Message): string;
+  /** The same for a plain text of up to 3,000 characters. */
+  renderText(text: string): string;
   /** Whether an answer with a 2xx status says that the message was taken. */
   accepts(responseBody: string): boolean;
 }

@@ -24,6 +24,7 @@ export const slack: Channel = {
       unfurl_media: false,
     });
   },
+  renderText: (text) => JSON.stringify({ text: escapeText(text, Infinity), unfurl_links: false }),
   accepts: (responseBody) => responseBody.trim() === "ok",
 };
 
@@ -38,12 +39,12 @@ function plainText({ title, paragraphs }: Message): string {
   return [title, ...texts].join("\n\n");
 }
 
-/** Escapes a value, so that nothing in it mentions people or makes a link, and ends it before an entity is cut. */
-function escapeText(value: string): string {
+/** Escapes a text, so that nothing in it mentions people or makes a link, and ends it before an entity is cut. */
+function escapeText(value: string, maxLength = MAX_ESCAPED_VALUE): string {
   let escaped = "";
   for (const character of value) {
     const next = ENTITIES[character] ?? character;
-    if (escaped.length + next.length >= MAX_ESCAPED_VALUE) return escaped + "…";
+    if (escaped.length + next.length >= maxLength) return escaped + "…";
     escaped += next;
   }
   return escaped;

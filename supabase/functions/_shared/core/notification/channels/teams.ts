@@ -8,28 +8,32 @@ import type { Line } from "../message.ts";
  */
 export const teams: Channel = {
   name: "teams",
-  render({ title, paragraphs }) {
-    const card = {
-      $schema: "http://adaptivecards.io/schemas/adaptive-card.json",
-      type: "AdaptiveCard",
-      version: "1.4",
-      msteams: { width: "Full" },
-      body: [
-        { type: "TextBlock", text: title, size: "Large", weight: "Bolder", wrap: true },
-        ...paragraphs.flatMap((lines) => lines.map((line, index) => formatLine(line, index === 0))),
-      ],
-    };
-    return JSON.stringify({
-      type: "message",
-      attachments: [{
-        contentType: "application/vnd.microsoft.card.adaptive",
-        contentUrl: null,
-        content: card,
-      }],
-    });
-  },
+  render: ({ title, paragraphs }) =>
+    message([
+      { type: "TextBlock", text: title, size: "Large", weight: "Bolder", wrap: true },
+      ...paragraphs.flatMap((lines) => lines.map((line, index) => formatLine(line, index === 0))),
+    ]),
+  renderText: (text) => message([{ type: "RichTextBlock", inlines: [{ type: "TextRun", text }] }]),
   accepts: () => true,
 };
+
+function message(body: object[]): string {
+  const card = {
+    $schema: "http://adaptivecards.io/schemas/adaptive-card.json",
+    type: "AdaptiveCard",
+    version: "1.4",
+    msteams: { width: "Full" },
+    body,
+  };
+  return JSON.stringify({
+    type: "message",
+    attachments: [{
+      contentType: "application/vnd.microsoft.card.adaptive",
+      contentUrl: null,
+      content: card,
+    }],
+  });
+}
 
 function formatLine({ label, value }: Line, startsParagraph: boolean) {
   return {

@@ -1,0 +1,42 @@
+import { createBackground } from "../adapters/background.ts";
+import { systemClock as clock } from "../adapters/clock.ts";
+import { createDatabase } from "../adapters/database.ts";
+import { createEgress } from "../adapters/egress.ts";
+import { readConfig } from "../adapters/env.ts";
+import { createLogger } from "../adapters/logger.ts";
+import { createTokenEndpoint } from "../adapters/oauth.ts";
+import { createTokenVault } from "../adapters/token-vault.ts";
+import { createGrantRefresher } from "../grants/refresher.ts";
+import type { IntegrationDeps } from "./integration.ts";
+import { createJournal } from "./journal.ts";
+import { createTokenSource } from "./token-source.ts";
+
+/**
+ * Everything that `createIntegration` needs, made from the environment. Once per function.
+ *
+ * @throws {ConfigError} naming every variable that is missing
+ */
+export function integrationDeps(): IntegrationDeps {
+  const config = readConfig(["project", "internalToken", "tokenKeys", "privateHosts", "secretUrls"]);
+  const logger = createLogger({ clock });
+  const database = createDatabase(config.project);
+  const egress = createEgress(config);
+  const background = createBackground({ logger });
+  const vault = createTokenVault(config.tokenKeys);
+  const tokenEndpoint = createTokenEndpoint({ egress, clock });
+  const refresher = createGrantRefresher({ database, vault, tokenEndpoint, clock, background });
+  const journal = createJournal({
+    ...{ database, logger, background },
+    // The project's own address may be a private one, as on a developer's machine.
+    egress: createEgress({ privateHosts: [hostAndPort(config.project.url)] }),
+    projectUrl: config.project.url,
+    internalToken: config.internalToken,
+  });
+  const tokens = createTokenSource({ vault, refresher, clock });
+  return { database, egress, logger, journal, tokens, secretUrls: config.secretUrls };
+}
+
+function hostAndPort(address: string): string {
+  const { hostname, port, protocol } = new URL(address);
+  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+}

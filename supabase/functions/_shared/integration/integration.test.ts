@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { DatabaseError, EgressError, type EgressRequest, type EgressResponse } from "../ports.ts";
+import type { Call } from "./call.ts";
+import { createIntegration, type IntegrationDeps } from "./integration.ts";
+import type { FailedCall, Success } from "./journal.ts";
+
+const PERMITTED = {
+  ...{ allowed: true, reason: null, retry_at: null },
+  ...{ allowed_hosts: ["api.crm.example"], idempotency_header: null, grant: null },
+};
+const GRANT = {
+  ...{ id: "g1", access_token: "sealed", token_version: 4, token_expires_at: null },
+  ...{ has_refresh_token: true, needs_reauth: false },
+};
+const OK: EgressResponse = { status: 200, headers: {}, body: '{"ok":true}' };
+const CALL: Call = {
+  event_type: "contact",
+  request: { method: "POST", url: "https://api.crm.example/contacts?page=2", body: '{"name":"Ada"}' },
+};
+
+/** An integration whose surroundings are in memory, and everything that they were asked. */
+function build({ permission = PERMITTED, answer = () => OK, attempt = null, token }: {
+  permission?: object | (() => never);
+  answer?: (request: EgressRequest) => EgressResponse;
+  attempt?: string | null;
+  token?: { accessToken: string; version: number } | { error_code: string; error_message: string };
+} = {}) {
+  const sent: EgressRequest[] = [];
+  const failures: FailedCall[] = [];
+  const successes: Success[] = [];
+  const errors: string[] = [];
+  const deps: IntegrationDeps = {
+    secretUrls: { SLACK_WEBHOOK_URL: "https://hooks.slack.example/canary" },
+    logger: { info() {}, warn() {}, error: (event) => void errors.push(event) },
+    database: {
+      // deno-lint-ignore require-await
+      async rpc<T>(name: string, args?: Record<string, unknown>) {
+        assert.equal(name, "begin_integration_call");
+        assert.deepEqual(Object.keys(args!), ["p_service_name", "p_user_id"]);
+        return (typeof permission === "function" ? permission() : permission) as T;
+      },
+    },
+    egress: {
+      // deno-lint-ignore require-await
+      async send(request) {
+        sent.push(request);
+        return answer(request);
+      },
+    },
+    tokens: {
+      token: () => token ? Promise.resolve(token) : Promise.reject(new Error("this call needs no token")),
+    },
+    journal: {
+      succeeded: (call) => void successes.push(call),
+      failed: (call) => Promise.resolve(`event-${failures.push(call)}`),
+    },
+  };
+  return { integration: createIntegration("crm", deps, attempt), sent, failures, successes, errors };
+}
+
+Deno.test("a call that succeeds gives its answer and is recorded", async () => {
+  const { integration, sent, successes, failures } = build();
+  assert.deepEqual(await integration.call(CALL), { outcome: "success", ...OK });
+  assert.deepEqual(sent.map(({ url, method, body, timeoutMs }) => ({ url, method, body, timeoutMs })), [
+    { url: CALL.request.url, method: "POST", body: CALL.request.body, timeoutMs: 10_000 },
+  ]);
+  assert.deepEqual([successes[0]!.service_name, successes[0]!.event_type, successes[0]!.http_status], [
+    "crm",
+    "contact.sent",
+    200,
+  ]);
+  assert.equal(failures.length, 0);
+});
+
+Deno.test("a call that fails is recorded with the provider's words and a request that can be repeated", async () => {
+  const body = '{"error":{"code":"rate_limited","message":"Slow down"}}';
+  const response = { status: 429, headers: { "retry-after": "3" }, body };
+  const { integration, failures } = build({ answer: () => response });
+  assert.deepEqual(await integration.call(CALL), {
+    ...{
+      outcome: "failed",
+      event_id: "event-1",
+      code: "rate_limited",
+      message: "HTTP 429: Slow down",
+      response,
+    },
+  });
+  const { http_status, error_code, event_type, endpoint, request, response: reported } = failures[0]!;
+  assert.deepEqual([http_status, error_code, event_type], [429, "rate_limited", "contact.failed"]);
+  assert.equal(endpoint, "https://api.crm.example/contacts");
+  assert.deepEqual([request?.method, request?.url, request?.body], [
+    "POST",
+    CALL.request.url,
+    CALL.request.body,
+  ]);
+  assert.deepEqual(reported, response);
+});
+
+Deno.test("an answer of 200 that says it failed is a failure", async () => {
+  const { integration } = build({
+    answer: () => ({ status: 200, headers: {}, body: '{"ok":false,"error":"channel_not_found"}' }),
+  });
+  const result = await integration.call(CALL);
+  assert.deepEqual([result.outcome, "code" in result && result.code], ["failed", "channel_not_found"]);
+});
+
+Deno.test("a call without an answer is a failure with the connection's code", async () => {
+  const { integration, failures } = build({
+    answer: () => {
+      throw new EgressError("egress.timeout", "api.crm.example did not answer completely in time", true);
+    },
+  });
+  const result = await integration.call(CALL);
+  assert.deepEqual([result.outcome, "code" in result && result.code], ["failed", "egress.timeout"]);
+  assert.equal(failures[0]!.http_status, null);
+});
+
+Deno.test("an open breaker holds the call back, tells until when, and keeps the request for later", async () => {
+  const permission = {
+    ...PERMITTED,
+    allowed: false,
+    reason: "circuit_open",
+    retry_at: "2026-11-20T12:00:00Z",
+  };
+  const { integration, sent, failures } = build({ permission });
+  assert.deepEqual(await integration.call(CALL), {
+    ...{ outcome: "held", event_id: "event-1", reason: "circuit_open", retry_at: "2026-11-20T12:00:00Z" },
+  });
+  assert.equal(sent.length, 0);
+  assert.deepEqual([failures[0]!.error_code, failures[0]!.event_type], ["circuit_open", "contact.held"]);
+  assert.equal(failures[0]!.request?.body, CALL.request.body);
+});
+
+Deno.test("each call has an idempotency key of its own, where the provider knows one, and repeats keep it", async () => {
+  const permission = { ...PERMITTED, idempotency_header: "Idempotency-Key" };
+  const { integration, sent, failures } = build({
+    permission,
+    answer: () => ({ status: 503, headers: {}, body: "" }),
+  });
+  await integration.call(CALL);
+  await integration.call(CALL);
+  const keys = sent.map(({ headers }) => headers!["Idempotency-Key"]);
+  assert.match(keys[0]!, /^[0-9a-f-]{36}$/);
+  assert.notEqual(keys[0], keys[1]);
+  assert.deepEqual(failures.map(({ request }) => request?.idempotency_key), keys);
+});
+
+Deno.test("a token goes into the request, only to allowed hosts, and never into what is kept", async () => {
+  const { integration, sent, failures } = build({
+    permission: { ...PERMITTED, grant: GRANT },
+    token: { accessToken: "canary", version: 5 },
+    answer: () => ({ status: 401, headers: {}, body: "" }),
+  });
+  await integration.call({ ...CALL, request: { ...CALL.request, auth: "bearer" } });
+  assert.equal(sent[0]!.headers!["authorization"], "Bearer canary");
+  assert.deepEqual(sent[0]!.allowedHosts, ["api.crm.example"]);
+  assert.ok(!JSON.stringify(failures).includes("canary"));
+  assert.deepEqual([failures[0]!.request?.auth, failures[0]!.request?.token_version], ["bearer", 5]);
+});
+
+Deno.test("without a token nothing is sent, and the failure says why", async () => {
+  const { integration, sent, failures } = build({
+    token: { error_code: "invalid_grant", error_message: "connect the account again" },
+  });
+  const result = await integration.call({ ...CALL, request: { ...CALL.request, auth: "bearer" } });
+  assert.deepEqual([result.outcome, "code" in result && result.code], ["failed", "invalid_grant"]);
+  assert.deepEqual([sent.length, failures.length], [0, 1]);
+});
+
+Deno.test("a URL that is a secret is called and never recorded", async () => {
+  const { integration, sent, failures } = build({ answer: () => ({ status: 500, headers: {}, body: "" }) });
+  const request = { method: "POST", url: "", url_secret: "SLACK_WEBHOOK_URL", body: "{}" };
+  await integration.call({ event_type: "alert", request });
+  assert.equal(sent[0]!.url, "https://hooks.slack.example/canary");
+  assert.ok(!JSON.stringify(failures).includes("canary"));
+  assert.deepEqual([failures[0]!.endpoint, failures[0]!.request?.url_secret], [
+    "SLACK_WEBHOOK_URL",
+    "SLACK_WEBHOOK_URL",
+  ]);
+});
+
+Deno.test("a setting that is missing is a failure that names it", async () => {
+  const { integration } = build();
+  const request = { method: "POST", url: "", url_secret: "MICROSOFT_TEAMS_WEBHOOK_URL" };
+  const result = await integration.call({ event_type: "alert", request });
+  assert.match(result.outcome === "failed" ? result.message : "", /MICROSOFT_TEAMS_WEBHOOK_URL is not set/);
+});
+
+Deno.test("a request that holds a secret is made, and not kept", async () => {
+  const { integration, sent, failures } = build({ answer: () => ({ status: 500, headers: {}, body: "" }) });
+  await integration.call({ ...CALL, request: { ...CALL.request, body: '{"password":"canary"}' } });
+  assert.equal(sent[0]!.body, '{"password":"canary"}');
+  assert.equal(failures[0]!.request, null);
+});
+
+Deno.test("a call that is part of a recovery is made even so, and leaves no trace of its own", async () => {
+  const permission = { ...PERMITTED, allowed: false, reason: "circuit_open", retry_at: null };
+  for (const answer of [() => OK, () => ({ ...OK, status: 500 })]) {
+    const { integration, sent, failures, successes } = build({ permission, answer, attempt: "r1" });
+    await integration.call(CALL);
+    assert.deepEqual([sent.length, failures.length, successes.length], [1, 0, 0]);
+  }
+});
+
+Deno.test("a database that cannot be asked does not stop the call", async () => {
+  const unreachable = () => {
+    throw new DatabaseError("database.unreachable", "try again", 503);
+  };
+  const { integration, errors } = build({ permission: unreachable });
+  assert.equal((await integration.call(CALL)).outcome, "success");
+  assert.deepEqual(errors, ["integration.not_asked"]);
+
+  const withToken = build({ permission: unreachable });
+  const result = await withToken.integration.call({ ...CALL, request: { ...CALL.request, auth: "bearer" } });
+  assert.deepEqual([result.outcome, "code" in result && result.code], ["failed", "database.unreachable"]);
+  assert.equal(withToken.sent.length, 0);
+});
+
+Deno.test("a surprise is logged and tells the caller nothing internal", async () => {
+  const { integration, errors } = build({
+    answer: () => {
+      throw new TypeError("canary");
+    },
+  });
+  const result = await integration.call(CALL);
+  assert.ok(result.outcome === "failed" && result.code === "internal" && !result.message.includes("canary"));
+  assert.deepEqual(errors, ["integration.unexpected"]);
+});

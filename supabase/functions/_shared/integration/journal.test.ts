@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { DatabaseError, type EgressRequest } from "../ports.ts";
+import { createJournal, type FailedCall } from "./journal.ts";
+
+const FAILED: FailedCall = {
+  ...{ service_name: "crm", user_id: null, event_type: "contact.failed" },
+  ...{ http_status: 503, error_code: "unavailable", error_message: "down" },
+  endpoint: "https://api.crm.example/contacts",
+  request: { method: "GET", url: "https://api.crm.example/contacts" },
+  response: { headers: { "retry-after": "3", "set-cookie": "canary" }, body: '{"token":"canary"}' },
+};
+
+/** A journal whose surroundings are in memory; `settle` waits for what it does in the background. */
+function build({ database = "works", reportStatus = 200 }: {
+  database?: "works" | "down";
+  reportStatus?: number;
+} = {}) {
+  const recorded: Record<string, unknown>[] = [];
+  const roundTrips: string[] = [];
+  const reports: EgressRequest[] = [];
+  const errors: string[] = [];
+  const pending: Promise<unknown>[] = [];
+  const journal = createJournal({
+    projectUrl: "https://project.example",
+    internalToken: "the internal token",
+    logger: { info() {}, warn() {}, error: (event) => void errors.push(event) },
+    background: (work) => void pending.push(work),
+    database: {
+      // deno-lint-ignore require-await
+      async rpc<T>(name: string, args?: Record<string, unknown>) {
+        assert.equal(name, "record_integration_events");
+        if (database === "down") throw new DatabaseError("database.unreachable", "try again", 503);
+        roundTrips.push(name);
+        const events = args!.p_events as Record<string, unknown>[];
+        recorded.push(...events);
+        return events.map(({ id }) => id) as T;
+      },
+    },
+    egress: {
+      // deno-lint-ignore require-await
+      async send(request) {
+        reports.push(request);
+        return { status: reportStatus, headers: {}, body: "" };
+      },
+    },
+  });
+  return { journal, recorded, roundTrips, reports, errors, settle: () => Promise.all(pending) };
+}
+
+Deno.test("a failure is recorded and then reported under the same id, as an internal caller", async () => {
+  const { journal, recorded, reports, settle } = build();
+  const id = await journal.failed(FAILED);
+  assert.deepEqual([recorded[0]!.id, recorded[0]!.status, recorded[0]!.request], [
+    id,
+    "error",
+    FAILED.request,
+  ]);
+  await settle();
+  const [{ url, method, headers, body }] = reports as [EgressRequest];
+  assert.equal(url, "https://project.example/functions/v1/integration-self-heal");
+  assert.deepEqual([method, headers!["x-internal-token"]], ["POST", "the internal token"]);
+  const { response_headers, response_body, ...report } = JSON.parse(body!);
+  assert.deepEqual(report, {
+    mode: "webhook",
+    event_id: id,
+    service_name: "crm",
+    http_status: 503,
+    error_code: "unavailable",
+    error_message: "down",
+    endpoint: "https://api.crm.example/contacts",
+    retry_count: 0,
+  });
+  assert.equal(response_headers["retry-after"], "3");
+  assert.match(response_body, /token/);
+});
+
+Deno.test("no secret leaves with a record or a report", async () => {
+  const { journal, recorded, reports, settle } = build();
+  await journal.failed({ ...FAILED, error_message: "password=canary", payload: { api_key: "canary" } });
+  await settle();
+  assert.ok(!JSON.stringify(recorded).includes("canary"));
+  assert.ok(!reports[0]!.body!.includes("canary"));
+});
+
+Deno.test("a failure that cannot be recorded is reported with its request, and the caller does not notice", async () => {
+  const { journal, reports, errors, settle } = build({ database: "down" });
+  assert.match(await journal.failed(FAILED), /^[0-9a-f-]{36}$/);
+  await settle();
+  assert.deepEqual(JSON.parse(reports[0]!.body!).request, FAILED.request);
+  assert.deepEqual(errors, ["integration.not_recorded"]);
+});
+
+Deno.test("a report that fails is logged, and the caller does not notice", async () => {
+  const { journal, errors, settle } = build({ reportStatus: 503 });
+  await journal.failed(FAILED);
+  await settle();
+  assert.deepEqual(errors, ["integration.not_reported"]);
+});
+
+Deno.test("a success is recorded and not reported", async () => {
+  const { journal, recorded, reports, settle } = build();
+  journal.succeeded({ service_name: "crm", event_type: "contact.sent", http_status: 200, payload: { a: 1 } });
+  await settle();
+  assert.deepEqual(recorded, [{
+    ...{ service_name: "crm", event_type: "contact.sent", http_status: 200, payload: { a: 1 } },
+    status: "success",
+  }]);
+  assert.equal(reports.length, 0);
+});
+
+Deno.test("a hundred failures at once share round trips to the database", async () => {
+  const { journal, recorded, roundTrips, settle } = build();
+  const ids = await Promise.all(Array.from({ length: 100 }, () => journal.failed(FAILED)));
+  await settle();
+  assert.equal(new Set(ids).size, 100);
+  assert.deepEqual(recorded.map(({ id }) => id), ids);
+  assert.equal(roundTrips.length, 2);
+});
