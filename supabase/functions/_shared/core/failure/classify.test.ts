@@ -154,6 +154,13 @@ Deno.test("a mistake of the calling program, or an end without a reason, is unkn
   ].map((message) => ["unknown", text(message)]));
 });
 
+Deno.test("a crash that a server reports is that server's trouble, not a riddle", () => {
+  expectCategories([
+    ["network", { http_status: 500, error_message: "Cannot read properties of undefined (reading 'id')" }],
+    ["data", { http_status: 400, error_message: "Unexpected token < in JSON at position 0" }],
+  ]);
+});
+
 Deno.test("whether a token refresh would help is told apart from whether it is an auth failure", () => {
   const refreshable = (failure: Failure) => classifyFailure(failure).refreshable;
   for (

@@ -30,11 +30,14 @@ export function gather(failure: Failure, clues: Clues): Evidence[] {
     const item = fromCode(code, tables);
     if (item) evidence.push(item);
   }
+  const answered = clues.status !== null && clues.status >= 400;
   for (const message of clues.messages) {
-    evidence.push(
+    const said = [
       ...fromQuotedCodes(message, tables),
       ...fromWords(spell(message), WEIGHTS.message, "message"),
-    );
+    ];
+    // A crash is a riddle in the caller; one that a server reports with its status is that server's.
+    evidence.push(...(answered ? said.filter((item) => item.verdict !== "unknown") : said));
   }
   if (clues.fieldErrors) {
     evidence.push({ verdict: "data", weight: FIELD_ERRORS_WEIGHT, signal: "errors listed by field" });

@@ -62,7 +62,7 @@ const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
     /user unknown/,
     /not a valid (?:phone|mobile|email)/,
     /(?:undeliverable|re-?engagement|landline|carrier violation)/,
-    /user (?:is )?not (?:in|a member of|found)/,
+    /user (?:is )?not (?:in|a member of)\b/,
   ]],
   // Tokens that are no credentials.
   ["data", "decisive", [
@@ -72,7 +72,7 @@ const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
   ]],
   // Limits of throughput come before limits of plans: "upgrade to raise your calls per minute" is a rate limit.
   ["data", "decisive", [
-    /(?:too many|maximum|max|number of|limit of|more than) .{0,20}(?:recipients|parameters|arguments|fields|values|items|characters|columns|rows|keys|ids|tags|attachments|files|results|records|bytes|elements|properties|variables|users|members|seats|blocks|entries|addresses)/,
+    /(?:too many|maximum|max|number of|limit of|more than) .{0,20}(?:recipients|parameters|arguments|fields|values|items|characters|columns|rows|keys|ids|tags|attachments|files|results|records|bytes|elements|properties|variables|users|members|seats|webhooks|channels|projects|lists|contacts|apps|tables|databases|repositories|collaborators|blocks|entries|addresses)/,
     /(?:message|payload|body|request|file|entity|object|record|content|header|attachment|uri|url|document|blob|query|packet|response|email|item)s? .{0,25}(?:too (?:large|big|long)|larger than|exceeds? (?:the )?(?:max|limit|size|allowed))/,
     /larger than max/,
     /maximum (?:allowed )?(?:size|length|number of bytes)/,
@@ -82,7 +82,7 @@ const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
     /no space left/,
     /(?:insufficient|not enough|out of|no) (?:disk |storage |account )?(?:funds|balance|space|storage|credits?)\b/,
     /(?:exceed\w*|over) .{0,20}(?:payload|size|length)\b/,
-    /index read-only/,
+    /index read-only|quota project|(?:ssl|tls|https) (?:is )?required/,
   ]],
   ["rate_limit", "decisive", [
     /rate[ -]?limit/,
@@ -166,7 +166,9 @@ const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
     /network (?:error|failure|problem|issue|connection|changed|exception|timeout|is unreachable)/,
     /fetch failed|failed to fetch|load failed|networkerror/,
     /error sending request|error trying to connect|tcp connect/,
-    /\b(?:tls|ssl(?! ?mode))|ssl\b|x509|certificate|pkix|cert(?:ificate)? (?:chain|verify)/,
+    /\b(?:tls|ssl(?! ?mode))|ssl\b|x509|pkix|cert(?:ificate)? (?:chain|verify)/,
+    /certificate .{0,40}(?:verif|valid|expired|signed|authority|revoked|mismatch|trust|problem|error)/,
+    /(?:verif\w*|invalid|untrusted|bad|remote|peer|server|expired) .{0,20}certificate/,
     /\bcert\b|handshake|self[ -]signed|wrong version number|altname/,
     /http response to https client/,
     /rst ?stream|goaway|stream (?:was )?(?:reset|removed|closed)|http2 (?:error|stream)/,
@@ -290,6 +292,7 @@ const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
     /duplicate|taken\b|in (?:the )?(?:past|future)\b|window (?:is )?closed|not unique|in use\b/,
     /(?:is|are|was) (?:a )?(?:required|missing|mandatory|empty|blank|invalid|malformed|not allowed|not valid|not supported|not a valid|immutable|read[ -]?only|deprecated|deleted|archived|closed)/,
     /(?:required|missing|mandatory|unknown|unrecogni[sz]ed|unsupported|invalid|illegal|bad|incorrect|wrong|unexpected|duplicate|malformed|empty|extra|undefined) (?:\w+ ){0,2}(?:field|parameter|param|argument|value|property|attribute|input|format|json|xml|body|payload|data|type|name|id|url|uri|header|query|schema|syntax|request|object|option|column|key|element|version|date|enum|arguments|fields|parameters|params|currency|amount|operation|content|filter|channel|user|blocks|characters?|form body|char|token|path|state|status|event|range|choice|reference|resource|record|file|address|email|phone|recipient|domain|port|scheme|host|encoding|method|action)s?\b/,
+    /maximum (?:allowed|number)/,
     /missing (?:required|mandatory|parameter|field|argument|data|value)/,
     /required (?:field|parameter|property|argument|object|attribute|header|key|element|value)/,
     /field required|required but|not provided/,
@@ -326,6 +329,7 @@ const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
   ]],
   ["auth.unclear", "weak", [/\bauth|unauthor|\blog ?in\b|\btoken|jwt|oauth|session/]],
   ["rate_limit", "weak", [/\blimit|quota|exhausted|\bcap\b|exceeded/]],
+  ["network", "strong", [/certificate/]],
   ["network.outage", "strong", [/系统繁忙|超时|服务不可用|内部错误/]],
   ["network.outage", "weak", [
     /unavailable|try again|again later|retry|temporar|outage|crash|maintenance|busy|internal/,
