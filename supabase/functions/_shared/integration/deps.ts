@@ -14,10 +14,11 @@ import { createTokenSource } from "./token-source.ts";
 /**
  * Everything that `createIntegration` needs, made from the environment. Once per function.
  *
+ * @param lookup reads a variable; of this process's environment unless given
  * @throws {ConfigError} naming every variable that is missing
  */
-export function integrationDeps(): IntegrationDeps {
-  const config = readConfig(["project", "internalToken", "tokenKeys", "privateHosts", "secretUrls"]);
+export function integrationDeps(lookup?: (variable: string) => string | undefined): IntegrationDeps {
+  const config = readConfig(["project", "internalToken", "tokenKeys", "privateHosts", "secretUrls"], lookup);
   const logger = createLogger({ clock });
   const database = createDatabase(config.project);
   const egress = createEgress(config);
