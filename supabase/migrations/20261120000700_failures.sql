@@ -53,10 +53,8 @@ comment on column public.failure_groups.opened_at is 'When the first failure cam
 comment on column public.failure_groups.closed_at is 'When the last one was settled; null while any is open.';
 create unique index failure_groups_open_key on public.failure_groups (service_name, failure_category, fingerprint) where closed_at is null;
 comment on index public.failure_groups_open_key is 'Equal failures share one open group.';
-create index failure_groups_closed_idx on public.failure_groups (service_name, failure_category, fingerprint, closed_at desc);
-comment on index public.failure_groups_closed_idx is 'When equal failures were last settled.';
-create index failure_groups_failure_category_idx on public.failure_groups (failure_category);
-comment on index public.failure_groups_failure_category_idx is 'For the foreign key.';
+create index failure_groups_closed_idx on public.failure_groups (failure_category, service_name, fingerprint, closed_at desc);
+comment on index public.failure_groups_closed_idx is 'When equal failures were last settled; also for the foreign key.';
 
 create table public.system_integrity_events (
   id uuid primary key default gen_random_uuid(),

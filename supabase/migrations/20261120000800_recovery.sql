@@ -53,12 +53,9 @@ create function private.record_failures(p_reports private.failure_report[]) retu
 language plpgsql set search_path = '' as $$
 declare
   v_opened bigint[];
-  v_recorded public.system_integrity_events[];
+  v_recorded uuid[];
   v_counted record;
 begin
-  perform from public.integrations_master i
-  where i.service_name in (select r.service_name from unnest(p_reports) r) order by i.service_name for no key update;
-
   insert into public.integration_events (id, service_name, user_id, event_type, status, error_code, error_message, http_status, retry_count, payload, request)
   select r.event_id, r.service_name, r.user_id, 'call.failed', 'error', r.error_code, r.error_message, r.http_status, r.retry_count, r.payload, r.request
   from unnest(p_reports) r order by r.event_id
@@ -118,14 +115,14 @@ begin
       case when d.gate = 'claimed' and d.category <> 'auth' then d.wanted else 0 end
     from gated d order by d.event_id
     on conflict (event_id) do nothing
-    returning system_integrity_events.*
+    returning id, event_id, service_name, status, failure_category, confidence, action_taken
   ), audited as (
     insert into public.audit_log (subsystem, actor, action, resource, result, payload)
     select 'self-heal', 'system', 'failure.reported', 'recovery:' || e.id, e.status, jsonb_build_object(
       'service_name', e.service_name, 'category', e.failure_category, 'confidence', e.confidence, 'action_taken', e.action_taken)
     from recorded e
   )
-  select array_agg(row(e.*)::public.system_integrity_events) into v_recorded from recorded e;
+  select array_agg(e.event_id) into v_recorded from recorded e;
 
   if v_opened <> '{}' then
     -- A group was opened for nothing when another worker recorded the same events meanwhile.
@@ -138,18 +135,19 @@ begin
       max(e.next_retry_at) filter (where e.failure_category in ('rate_limit', 'network') and r.plan ->> 'step' = 'wait') as wait_until,
       count(*) filter (where e.failure_category <> 'rate_limit' and r.hold is not true and e.leased_until is null and e.status = 'pending'
         and (e.failure_category <> 'auth' or private.no_other_grant_works(e.service_name, e.user_id)))::integer as failures
-    from unnest(v_recorded) e join unnest(p_reports) r using (event_id)
-    where e.service_name in (select i.service_name from public.integrations_master i)
+    from unnest(p_reports) r
+    join public.integrations_master i on i.service_name = r.service_name
+    cross join lateral (select * from public.system_integrity_events e where e.event_id = r.event_id) e
     group by 1, 2 order by 1, 2
   loop
     perform private.spend_retry_tokens(v_counted.service_name, v_counted.spent) where v_counted.spent > 0;
     perform private.hold_rate_limit(v_counted.service_name, v_counted.wait_until) where v_counted.wait_until is not null;
     perform private.note_failures(v_counted.service_name, v_counted.category, v_counted.failures) where v_counted.failures > 0;
   end loop;
-  return array(select e.event_id from unnest(v_recorded) e);
+  return v_recorded;
 end $$;
 comment on function private.record_failures(private.failure_report[]) is
-  'Stores reports whose event has no recovery yet, each in its final state: claimed for its reporter, scheduled, held, or left to people; returns the events it recorded.';
+  'Stores reports whose event has no recovery yet (the caller holds the integrations'' locks), each in its final state: claimed for its reporter, scheduled, held, or left to people; returns the events it recorded.';
 
 create function private.hold_rate_limit(p_service_name text, p_until timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -230,10 +228,13 @@ create function public.report_failures(p_reports jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_event_ids constant uuid[] := array(select (r ->> 'event_id')::uuid from jsonb_array_elements(p_reports) r);
-  v_known constant uuid[] := array(select e.event_id from public.system_integrity_events e where e.event_id = any (v_event_ids));
+  v_known uuid[];
   v_new private.failure_report[];
   v_recorded uuid[];
 begin
+  perform from public.integrations_master i
+  where i.service_name in (select r ->> 'service_name' from jsonb_array_elements(p_reports) r) order by i.service_name for no key update;
+  v_known := array(select e.event_id from public.system_integrity_events e where e.event_id = any (v_event_ids));
   select array_agg(first.report) into v_new from (
     select distinct on (r.event_id) r as report
     from jsonb_array_elements(p_reports) with ordinality t (report, position), jsonb_populate_record(null::private.failure_report, t.report) r

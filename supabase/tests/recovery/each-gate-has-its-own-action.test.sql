@@ -1,5 +1,5 @@
 begin;
-select plan(27);
+select plan(25);
 delete from public.integrations_master;
 insert into public.integrations_master (service_name, enabled, disabled_reason, disabled_by, auto_recovery_enabled, breaker_state, breaker_until, rate_limited_until, retry_tokens) values
   ('good', true, null, null, true, 'closed', null, null, 10),
