@@ -97,6 +97,9 @@ const shapes: [string, string, string][] = [
   ["JSON cut short", '{"n":1,"refresh_token":"abc', '{"n":1,"refresh_token":"[redacted]'],
   ["log fields", "user=7 password=hunter2, retry=1", "user=7 password=[redacted], retry=1"],
   ["prose", "The API token: a1b2c3d4 was refused", "The API token: [redacted] was refused"],
+  ["prose without a colon", "Token 1f3a9c2b was refused", "Token [redacted] was refused"],
+  ["XML with attributes", '<apiKey type="x">abc</apiKey>', '<apiKey type="x">[redacted]</apiKey>'],
+  ["lists of headers", '[["x-api-key","Ab1"],["accept","*"]]', '[["x-api-key","[redacted]"],["accept","*"]]'],
   ["XML", "<a:Password>x y</a:Password>", "<a:Password>[redacted]</a:Password>"],
   ["a card number", "card 4242 4242 4242 4242 declined", "card [redacted] declined"],
   ["a long random string", "value Zm9vYmFyQmF6MTIzNDU2Nzg5MEFCQ0RFRkdISUpL9x", "value [redacted]"],
@@ -117,6 +120,7 @@ const harmless = [
   '{"error_code":"23505","code":"rate_limited","max_tokens":4096,"key":"Key (id)=(5) already exists"}',
   '{"token":null,"password":"","next_page_token":"abc"}',
   "duplicate key value violates unique constraint users_primary_key",
+  'missing fields: ["password","email"]',
   "at 2026-11-20T10:11:12.123Z http://localhost:54321/rest/v1/items?select=id&order=a.desc took 1700000000123",
   "disk-usage-of-the-first-volume and task-abcdefghijklmnopqrstuv are fine",
   "npm http fetch GET https://registry.example/@scope/pkg",
@@ -174,6 +178,19 @@ Deno.test("cycles, great depth, great size, throwing getters and errors become p
   assert.deepEqual(redactValue(new TypeError(`bad ${slackToken}`)), { name: "TypeError", message: "bad [redacted]" });
 });
 
+Deno.test("what is not plain data cannot smuggle a secret through", () => {
+  const url = new URL("https://api.example/?token=a1");
+  assert.equal(redactValue(url), "https://api.example/?token=[redacted]");
+  assert.deepEqual(redactValue({ toJSON: () => ({ token: "a1", n: 1 }) }), { token: "[redacted]", n: 1 });
+  assert.deepEqual(redactValue(new Map([["token", "a1"]])), { token: "[redacted]" });
+  assert.deepEqual(redactValue(new Set(["password=a1"])), ["password=[redacted]"]);
+  assert.deepEqual(redactValue(new URLSearchParams({ token: "a1" })), { token: "[redacted]" });
+  assert.deepEqual(redactValue({ rawHeaders: ["X-Api-Key", "A1"], body: new Uint8Array(3) }), {
+    rawHeaders: ["X-Api-Key", "[redacted]"],
+    body: "[3 bytes]",
+  });
+});
+
 Deno.test("the same object in two places is not a cycle", () => {
   const shared = { a: 1 };
   assert.deepEqual(redactValue([shared, shared]), [{ a: 1 }, { a: 1 }]);
@@ -187,6 +204,7 @@ Deno.test("headers keep their names and lose credentials, cookies, keys and sign
     "stripe-signature": "t=1,v1=x",
     cookie: "a=b",
     "content-type": "text/plain",
+    "x-ratelimit-limit-tokens": "3000",
   });
   assert.deepEqual(redactHeaders(headers), {
     authorization: "[redacted]",
@@ -195,6 +213,7 @@ Deno.test("headers keep their names and lose credentials, cookies, keys and sign
     "stripe-signature": "[redacted]",
     "x-api-key": "[redacted]",
     "x-internal-token": "[redacted]",
+    "x-ratelimit-limit-tokens": "3000",
   });
 });
 

@@ -5,13 +5,15 @@ import { isCardNumber, isProse, REDACTED, SECRET_SHAPES } from "./secret-shapes.
 const MAX_DEPTH = 32;
 const MAX_NODES = 100_000;
 const CUT = "[truncated]";
+const MAX_PASSES = 8;
 
 // A field's name, then perhaps a closing bracket or quote, a separator, and an opening quote. Each of these may be
 // backslash-escaped (JSON inside a string) or percent-encoded, up to three times over.
 const QUOTE = String.raw`\\*["']|%(?:25){0,3}2[27]`;
 const SPACE = String.raw`(?:\s|%20){0,8}`;
 const FIELD = new RegExp(
-  String.raw`(?<![\w-])([\w-]+)(?:\]|%5D)?(${QUOTE})?${SPACE}(=>|[:=]|%(?:25){0,3}3[AD])${SPACE}(${QUOTE})?`,
+  String
+    .raw`(?<![\w-])([\w-]+)(?:(?:\[|%5B)?(?:\]|%5D))?(${QUOTE})?${SPACE}(=>|[:=,]|%(?:25){0,3}3[AD])${SPACE}(${QUOTE})?`,
   "gi",
 );
 
@@ -23,7 +25,7 @@ const ENCODED = /(?:[^\s&"'<>\\%]|%(?!(?:25){0,3}(?:26|22|27|20|0A|0D|7D|2C))[0-
 const CREDENTIAL = /(?:Bearer|Basic|Token|DPoP|ApiKey)(?:\s|%20|\+){1,4}[^\s"'\\,;&]+/iy;
 const REST_OF_LINE = /(?:=\\*"[^"\r\n\\]*\\*"|[^\r\n"'\\&])+/y;
 const HEADER_LIKE = /(?:authorization|cookie|signature)s?$/i;
-const XML_FIELD = /<((?:[\w-]{1,40}:)?[\w-]{1,64})>([^<]+)/g;
+const XML_FIELD = /<((?:[\w-]{1,40}:)?[\w-]{1,64})(\s[^<>]{0,200})?>([^<]+)/g;
 
 /**
  * Hides the secrets of a text: values of secret-sounding fields (`password=`, `"api_key": "…"`, `Cookie: …`, query
@@ -34,15 +36,24 @@ const XML_FIELD = /<((?:[\w-]{1,40}:)?[\w-]{1,64})>([^<]+)/g;
  * @returns the text with each secret replaced by `[redacted]`; redacting it again changes nothing. Names stay.
  */
 export function redactText(text: string): string {
-  let result = redactFields(text);
-  result = result.replace(
-    XML_FIELD,
-    (match, name: string) => isSecretKey(name) ? `<${name}>${REDACTED}` : match,
-  );
-  for (const { pattern, replace } of SECRET_SHAPES) {
-    result = result.replace(pattern, replace ?? (() => REDACTED));
+  let result = text;
+  // What is hidden can bring a name and another value together, so look again until nothing changes.
+  for (let pass = 0, before = ""; pass < MAX_PASSES && result !== before; pass++) {
+    before = result;
+    result = redactOnce(before);
   }
   return result;
+}
+
+function redactOnce(text: string): string {
+  const result = redactFields(text).replace(
+    XML_FIELD,
+    (match, name: string, attributes = "") => isSecretKey(name) ? `<${name}${attributes}>${REDACTED}` : match,
+  );
+  return SECRET_SHAPES.reduce(
+    (text, { pattern, replace }) => text.replace(pattern, replace ?? (() => REDACTED)),
+    result,
+  );
 }
 
 function redactFields(text: string): string {
@@ -68,8 +79,10 @@ function secretAt(text: string, match: RegExpExecArray, at: number) {
   if (secrecy === "none" || text.startsWith(REDACTED, at)) return;
   if (quote) {
     const end = endOfQuoted(text, at, quote);
+    if (separator === "," && !(keyQuote && isOpaque(text.slice(at, end)))) return;
     return end > at ? { end, replacement: REDACTED } : undefined;
   }
+  if (separator === ",") return;
   if (text[at] === "{" || text[at] === "[") {
     return { end: endOfNested(text, at, keyQuote), replacement: keyQuote + REDACTED + keyQuote };
   }
@@ -90,7 +103,7 @@ function secrecyInText(text: string, start: number, name: string) {
   if (found !== "query") return found;
   const inQuery = /[?&;]/.test(before) ||
     /%(?:25)*(?:3F|26)$/i.test(text.slice(Math.max(0, start - 9), start + 2));
-  const startsForm = start === 0 && /^code=[^\s&]{1,512}&/.test(text.slice(0, 520));
+  const startsForm = start === 0 && /^code=[\w%./~-]{1,512}&/.test(text.slice(0, 520));
   return inQuery || startsForm ? "secret" : "none";
 }
 
@@ -153,17 +166,24 @@ export function redactValue(value: unknown): unknown {
 }
 
 function redactNode(value: unknown, parents: Set<object>, budget: { nodes: number }): unknown {
+  if (--budget.nodes < 0) return CUT;
   if (typeof value === "string") return redactText(value);
   if (typeof value === "number" || typeof value === "bigint") {
     return isCardNumber(String(value)) ? REDACTED : value;
   }
+  // As in JSON. A function kept as toJSON would bring the original back.
+  if (typeof value === "function" || typeof value === "symbol") return undefined;
   if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (parents.has(value)) return "[circular]";
-  if (parents.size >= MAX_DEPTH || --budget.nodes < 0) return CUT;
+  if (parents.size >= MAX_DEPTH) return CUT;
   parents.add(value);
   try {
-    if (value instanceof URL) return redactText(value.href);
-    if (Array.isArray(value)) return Array.from(value, (item) => redactNode(item, parents, budget));
+    if ("toJSON" in value && typeof value.toJSON === "function") {
+      return redactNode(value.toJSON(), parents, budget);
+    }
+    if (Array.isArray(value)) return redactList(value.slice(0, MAX_NODES), parents, budget);
+    if (value instanceof Set) return redactList([...value], parents, budget);
     return redactEntries(entriesOf(value), parents, budget);
   } catch {
     return "[unreadable]"; // a getter or proxy that throws
@@ -173,7 +193,7 @@ function redactNode(value: unknown, parents: Set<object>, budget: { nodes: numbe
 }
 
 function entriesOf(value: object): [string, unknown][] {
-  if (value instanceof Headers) return [...value];
+  if (value instanceof Headers || value instanceof URLSearchParams) return [...value];
   if (value instanceof Map) return [...value].map(([name, item]) => [String(name), item]);
   if (value instanceof Error) {
     const { name, message, cause } = value;
@@ -187,13 +207,23 @@ function entriesOf(value: object): [string, unknown][] {
   return Object.entries(value);
 }
 
+/** In a list, too, a secret may follow its name: ["x-api-key", "…"]. Words are a list of names: ["token", "email"]. */
+function redactList(list: unknown[], parents: Set<object>, budget: { nodes: number }): unknown[] {
+  return list.map((item, index) => {
+    const before = list[index - 1];
+    const named = typeof before === "string" && isSecretKey(before);
+    return named && typeof item === "string" && isOpaque(item) ? REDACTED : redactNode(item, parents, budget);
+  });
+}
+
+const isOpaque = (value: string) => value !== "" && !isProse(value) && !isSecretKey(value);
+
 function redactEntries(entries: [string, unknown][], parents: Set<object>, budget: { nodes: number }) {
   const result = new Map<string, unknown>();
   // Lists of {name, value} hold headers, cookies and form fields in many APIs.
   const label = entries.find(([name]) => name === "name" || name === "key")?.[1];
   const labelled = typeof label === "string" && isSecretKey(label);
   for (const [name, item] of entries) {
-    if (--budget.nodes < 0) break;
     let shown = redactText(name);
     if (shown !== name) { while (result.has(shown)) shown += "'"; }
     const secret = isSecretKey(name) || (labelled && name === "value");
@@ -205,7 +235,7 @@ function redactEntries(entries: [string, unknown][], parents: Set<object>, budge
 /** Absent values, flags and counts of tokens say something and hide nothing. */
 function hide(name: string, item: unknown): unknown {
   if (item === null || item === undefined || item === "" || typeof item === "boolean") return item;
-  return typeof item === "number" && /tokens$/i.test(name) ? item : REDACTED;
+  return /tokens$/i.test(name) && /^\d+$/.test(String(item)) ? item : REDACTED;
 }
 
 /**

@@ -5,7 +5,7 @@ const SECRET_WORDS = new Set([
 ]);
 
 /** Last word of a field name that is also an ordinary word: "unexpected token: punctuation". */
-const AMBIGUOUS_WORDS = new Set("token tokens signature sig hmac bearer assertion pass".split(" "));
+const AMBIGUOUS_WORDS = new Set("token tokens signature sig hmac bearer assertion pass pin".split(" "));
 
 /** The last two words together, for last words that are harmless alone ("primary key", "error code"). */
 const SECRET_PAIRS = new Set([

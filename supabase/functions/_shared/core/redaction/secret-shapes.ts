@@ -50,6 +50,13 @@ export const SECRET_SHAPES: SecretShape[] = [
     ),
     replace: (match, scheme, space, value) => isProse(value ?? "") ? match : `${scheme}${space}${REDACTED}`,
   },
+  // "password is hunter2abc", "Token 1f3a9c2b expired"; UUIDs, dates and addresses hold other characters.
+  {
+    pattern:
+      /\b(pass(?:word|phrase|wd)|secret|token|api[ _-]?key)((?: is| was| provided:?)? ["'`]?)([A-Za-z0-9_+/=]{8,})(?=["'`,;)!?.]{0,4}(?:\s|$))/gi,
+    replace: (match, name, between, value = "") =>
+      /[A-Za-z]/.test(value) && /\d/.test(value) ? `${name}${between}${REDACTED}` : match,
+  },
   { pattern: /eyJ[A-Za-z0-9_-]{12,}(?:\.[A-Za-z0-9_-]*){0,4}/g }, // JWT, JWE: base64url of {"
   { pattern: /xox[a-z](?:\.xox[a-z])?-[A-Za-z0-9-]{6,}|xapp-[A-Za-z0-9-]{8,}/g }, // Slack
   { pattern: /sb_secret_[A-Za-z0-9_-]{6,}|sbp_[A-Za-z0-9_]{20,}/g }, // Supabase
