@@ -212,11 +212,15 @@ function redactList(list: unknown[], parents: Set<object>, budget: { nodes: numb
   return list.map((item, index) => {
     const before = list[index - 1];
     const named = typeof before === "string" && isSecretKey(before);
-    return named && typeof item === "string" && isOpaque(item) ? REDACTED : redactNode(item, parents, budget);
+    const shown = redactNode(item, parents, budget);
+    return named && typeof item === "string" && (shown !== item || isOpaque(item)) ? REDACTED : shown;
   });
 }
 
-const isOpaque = (value: string) => value !== "" && !isProse(value) && !isSecretKey(value);
+/** Whether a string is neither a word nor the name of another secret. */
+function isOpaque(value: string): boolean {
+  return value !== "" && !isProse(value) && !(/^[\w-]{1,64}$/.test(value) && isSecretKey(value));
+}
 
 function redactEntries(entries: [string, unknown][], parents: Set<object>, budget: { nodes: number }) {
   const result = new Map<string, unknown>();
