@@ -1,4 +1,3 @@
-import type { Plan } from "../_shared/core/recovery/plan.ts";
 import { ROUND_MS } from "../_shared/core/recovery/plan.ts";
 import { type FailureReport, type PreparedReport, prepareReport } from "../_shared/core/recovery/report.ts";
 import type { GrantRefresher } from "../_shared/grants/refresher.ts";
@@ -65,16 +64,17 @@ async function adopt(
   const { event_id, service_name } = report;
   try {
     const prepared = prepareReport(report, { now: new Date(clock.now()), random: random() });
-    const answer = await store.report({ ...prepared, plan: schedule(prepared) });
+    const answer = await store.report(prepared.plan.step === "recover" ? scheduled(prepared) : prepared);
     events.set(event_id, toEvent(service_name, answer));
   } catch (error) {
     logger.error("scan.event_not_adopted", { event_id, error });
   }
 }
 
-function schedule({ plan }: PreparedReport): Plan {
-  if (plan.step !== "recover") return plan;
-  return { ...plan, step: "wait", action_taken: `Found by the scan. ${plan.action_taken}` };
+/** Due at once, like every other retry. The failure itself is old news: what counts is how the retry ends. */
+function scheduled(report: PreparedReport): PreparedReport {
+  const action_taken = `Found by the scan. ${report.plan.action_taken}`;
+  return { ...report, hold: true, plan: { step: "wait", action_taken, delay_seconds: 0 } };
 }
 
 async function recoverDue(
