@@ -1,14 +1,11 @@
 /**
  * `deno task start [--no-demo] [--port=54321]`: prepares and starts the whole stack, plays the demo, and stays up until
- * Ctrl-C. The database listens on the port after the given one.
- *
- * The parts that need npm packages are imported only after these are installed, so that the user sees what takes time.
+ * Ctrl-C. The database listens on the port after the given one. Deno installs the npm packages before it runs the task.
  */
 import { parseArgs } from "node:util";
-import { projectRoot } from "./stack/paths.ts";
-import type { Stack } from "./stack/stack.ts";
+import { type Stack, startStack } from "./stack/stack.ts";
 import { whenLauncherEnds } from "./stack/launcher.ts";
-import { exitOnStackError, StackError } from "./stack/stack-error.ts";
+import { exitOnStackError } from "./stack/stack-error.ts";
 
 const { values: flags } = parseArgs({
   args: Deno.args.filter((arg) => arg !== "--"),
@@ -26,21 +23,6 @@ function step(name: string): void {
     console.log(outcome);
     endStep = () => {};
   };
-}
-
-async function installPackages(): Promise<void> {
-  step("packages from npm");
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet"],
-    cwd: projectRoot,
-  }).output();
-  if (success) return;
-  throw new StackError(
-    "packages.missing",
-    `The npm packages could not be installed, is the network there? ${
-      new TextDecoder().decode(stderr).trim()
-    }`,
-  );
 }
 
 function describe({ url, databaseUrl, secrets }: Stack): string {
@@ -81,10 +63,6 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalLis
 await exitOnStackError(() => run().finally(() => endStep("failed")));
 
 async function run(): Promise<void> {
-  await installPackages();
-  const { startStack }: typeof import("./stack/stack.ts") = await import(
-    new URL("./stack/stack.ts", import.meta.url).href
-  );
   const port = Number(flags.port);
   const stack = await Promise.race([
     startStack({ port, databasePort: port + 1, progress: step, log: console.log }),

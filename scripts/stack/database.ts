@@ -5,7 +5,7 @@ import { join } from "node:path";
 import postgres from "postgres";
 import { bootstrapSql } from "./bootstrap.ts";
 import { copyFolder, exists, moveUnlessTaken } from "./files.ts";
-import { applyMigrations, migrationDigests } from "./migrate.ts";
+import { applyMigrations, migrateAndSeed, migrationDigests, readSeed } from "./migrate.ts";
 import { freePort } from "./ports.ts";
 import { createCluster, startCluster, stopOrphan } from "./postgres.ts";
 import type { PostgresPrograms } from "./postgres-programs.ts";
@@ -119,7 +119,10 @@ export async function removeData(home: string): Promise<void> {
 async function template({ project, home, programs, secrets }: DatabaseParts): Promise<string> {
   const bootstrap = bootstrapSql(secrets.databasePassword, "none");
   const digests = await migrationDigests(project);
-  const key = createHash("sha256").update(JSON.stringify([programs.bin, bootstrap, digests])).digest("hex")
+  const seed = await readSeed(project);
+  const key = createHash("sha256").update(JSON.stringify([programs.bin, bootstrap, digests, seed])).digest(
+    "hex",
+  )
     .slice(0, 16);
   const folder = join(home, "templates");
   const finished = join(folder, key);
@@ -137,7 +140,7 @@ async function template({ project, home, programs, secrets }: DatabaseParts): Pr
   });
   try {
     await asSuperuser(port, secrets, bootstrap);
-    if (Object.keys(digests).length > 0) await applyMigrations(project, databaseUrl(port, secrets));
+    if (Object.keys(digests).length > 0) await migrateAndSeed(project, databaseUrl(port, secrets));
   } catch (error) {
     await cluster.stop();
     await rm(unfinished, { recursive: true });

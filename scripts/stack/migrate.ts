@@ -41,6 +41,11 @@ export async function applyMigrations(project: string, databaseUrl: string): Pro
   await runSupabaseCli(project, ["db", "push", "--yes", `--remote=${databaseUrl}`]);
 }
 
+/** Applies all migrations and `seed.sql` to a database that has none yet. */
+export async function migrateAndSeed(project: string, databaseUrl: string): Promise<void> {
+  await runSupabaseCli(project, ["db", "push", "--yes", "--include-seed", `--remote=${databaseUrl}`]);
+}
+
 /** Digests of a project's migrations, in the order of their names: `{ "<file name>": "<sha256>" }`. */
 export async function migrationDigests(project: string): Promise<Record<string, string>> {
   const folder = join(project, "supabase/migrations");
@@ -51,4 +56,14 @@ export async function migrationDigests(project: string): Promise<Record<string, 
     digests[name] = createHash("sha256").update(await Deno.readFile(join(folder, name))).digest("hex");
   }
   return digests;
+}
+
+/** The content of a project's `seed.sql`; empty when there is none. */
+export async function readSeed(project: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(join(project, "supabase/seed.sql"));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
 }

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import postgres from "postgres";
 import { bootstrapSql } from "../stack/bootstrap.ts";
 import { asSuperuser, databaseUrl } from "../stack/database.ts";
-import { applyMigrations, runSupabaseCli } from "../stack/migrate.ts";
+import { migrateAndSeed, runSupabaseCli } from "../stack/migrate.ts";
 import { prepareHome, projectRoot } from "../stack/paths.ts";
 import { freePort } from "../stack/ports.ts";
 import { exists } from "../stack/files.ts";
@@ -57,7 +57,7 @@ export async function runDebianLane(report: TestReport, pgTapFiles: string[]): P
       "migrations on Debian's PostgreSQL 15, with an older project's default grants",
       async () => {
         await asSuperuser(port, secrets, bootstrapSql(secrets.databasePassword, "all") + extensionsSql);
-        await applyMigrations(projectRoot, url);
+        await migrateAndSeed(projectRoot, url);
         return { passed: 1, failed: 0, details: "" };
       },
     );
