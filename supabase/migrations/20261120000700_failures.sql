@@ -221,15 +221,11 @@ begin
     end if;
   end if;
 
-  with open_failure as (
-    select e.id from public.system_integrity_events e
-    where e.service_name = p_service_name and e.status = 'pending' and e.next_retry_at is null and e.leased_until is null
-      and (e.failure_category <> 'auth' or e.user_id is not distinct from p_user_id)
-    order by e.id for update
-  ), resolved as (
+  with resolved as (
     update public.system_integrity_events e
     set status = 'resolved', resolved_at = now(), updated_at = now(), action_taken = 'A later call succeeded'
-    from open_failure where e.id = open_failure.id
+    where e.service_name = p_service_name and e.status = 'pending' and e.next_retry_at is null and e.leased_until is null
+      and (e.failure_category <> 'auth' or e.user_id is not distinct from p_user_id)
     returning e.id, e.group_id
   ), audited as (
     insert into public.audit_log (subsystem, actor, action, resource, result)

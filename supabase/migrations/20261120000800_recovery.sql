@@ -137,7 +137,7 @@ begin
         and (e.failure_category <> 'auth' or private.no_other_grant_works(e.service_name, e.user_id)))::integer as failures
     from unnest(p_reports) r
     join public.integrations_master i on i.service_name = r.service_name
-    cross join lateral (select * from public.system_integrity_events e where e.event_id = r.event_id) e
+    cross join lateral (select * from public.system_integrity_events e where e.event_id = r.event_id offset 0) e
     group by 1, 2 order by 1, 2
   loop
     perform private.spend_retry_tokens(v_counted.service_name, v_counted.spent) where v_counted.spent > 0;
@@ -305,7 +305,7 @@ begin
     update public.system_integrity_events e
     set leased_until = now() + make_interval(secs => p_lease_seconds), epoch = e.epoch + 1, updated_at = now(),
         retry_tokens_held = case when chosen.is_probe then 0 else chosen.spends end
-    from chosen where e.id = chosen.id
+    from chosen where e.id = chosen.id and e.id = any (array(select c.id from chosen c))
     returning e.id, e.service_name, e.retry_tokens_held
   ), spent as (
     update public.integrations_master i
