@@ -13,9 +13,18 @@ export interface Listening {
 
 /** Starts an HTTP server; requests go to `answer`, or to whoever listens to the server's `request` events. */
 export async function listen(
-  answer?: (request: IncomingMessage, response: ServerResponse) => void,
+  answer?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
 ): Promise<Listening> {
-  const server = createServer(answer);
+  const server = createServer(
+    answer && (async (request, response) => {
+      try {
+        await answer(request, response);
+      } catch (error) {
+        // A client that goes away in the middle of its request is no error of the server.
+        if (!request.destroyed) throw error;
+      }
+    }),
+  );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {

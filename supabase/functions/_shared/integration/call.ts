@@ -50,10 +50,12 @@ export interface CallFailure {
 /** Reads the provider's code and text out of an answer that is no success. */
 export function describeFailure({ status, body }: EgressResponse): CallFailure {
   const { codes, messages } = extractClues({ http_status: status, body });
+  const [code = null] = codes;
+  const text = messages[0] ?? code;
   return {
     http_status: status,
-    error_code: codes[0] ?? null,
-    error_message: messages[0] ? `HTTP ${status}: ${messages[0]}` : `HTTP ${status}`,
+    error_code: code,
+    error_message: text ? `HTTP ${status}: ${text}` : `HTTP ${status}`,
   };
 }
 
