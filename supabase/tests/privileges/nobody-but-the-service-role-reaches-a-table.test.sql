@@ -1,0 +1,68 @@
+-- True whatever a project's default privileges are: older projects grant everything on new tables, newer ones nothing.
+begin;
+select plan(6);
+
+insert into public.integrations_master (service_name) values ('acme');
+select save_grant('acme', null, tests.id(1), tests.jwe(), tests.jwe(), 60);
+select tests.fail(1, 'acme', 'network', '{"request": null}');
+
+create temp table reachable as
+select c.oid::regclass as name, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm')
+  and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e');
+
+create function pg_temp.try(p_role text, p_verb text, p_table regclass) returns text language plpgsql as $$
+declare
+  v_column name := (select attname from pg_attribute where attrelid = p_table and attnum > 0 and attidentity = '' order by attnum limit 1);
+  v_rows bigint;
+begin
+  execute format('set local role %I', p_role);
+  execute format(case p_verb
+    when 'select' then 'select from %s' when 'insert' then 'insert into %1$s default values' when 'update' then 'update %1$s set %2$I = %2$I'
+    when 'delete' then 'delete from %s' when 'truncate' then 'truncate %s cascade' end, p_table, v_column);
+  get diagnostics v_rows = row_count;
+  reset role;
+  return case when p_verb = 'truncate' then 'allowed' when v_rows = 0 then 'no rows' else 'allowed' end;
+exception when others then
+  reset role;
+  return case when sqlstate = '42501' then 'denied' else 'allowed, then ' || sqlstate end;
+end $$;
+create function pg_temp.reached(p_roles text[], p_verbs text[]) returns text[] language sql as $$
+  select array(
+    select format('%s: %s %s: %s', role, verb, t.name, outcome)
+    from reachable t, unnest(p_roles) role, unnest(p_verbs) verb, lateral (select pg_temp.try(role, verb, t.name) as outcome) o
+    where outcome not in ('denied', 'no rows') order by 1)
+$$;
+
+create function pg_temp.is_empty(p_table regclass) returns boolean language plpgsql as $$
+declare
+  v_empty boolean;
+begin
+  execute format('select not exists (select from %s)', p_table) into v_empty;
+  return v_empty;
+end $$;
+select is((select array_agg(name) from reachable where relkind = 'r' and pg_temp.is_empty(name)), null, 'every table has a row that could be seen');
+
+select is(
+  pg_temp.reached('{anon, authenticated, authenticator}', '{select, insert, update, delete, truncate}'), '{}',
+  'anon, authenticated and authenticator reach no row of any table or view with any verb');
+select is(
+  pg_temp.reached('{service_role}', '{truncate}'), '{}', 'service_role truncates nothing');
+select is(
+  (select array_agg(format('%s %s', verb, name) order by name::text collate "C", verb) from reachable t, unnest('{insert, update, delete}'::text[]) verb
+   where has_table_privilege('service_role', t.name, verb)),
+  array(select format('%s %s', verb, name) from unnest('{integration_events, integrations_master, user_integrations}'::text[]) name,
+    unnest('{delete, insert, update}'::text[]) verb order by name, verb),
+  'service_role writes to the project''s own tables only');
+select is(
+  (select array_agg(name::text) from reachable t where has_table_privilege('service_role', t.name, 'select') <> (name::text not like 'private.%')), null,
+  'service_role reads everything but what is private');
+
+create table public.planted (id integer);
+grant select on public.planted to anon;
+insert into public.planted values (1);
+insert into reachable values ('public.planted', 'r');
+select is(pg_temp.reached('{anon}', '{select}'), '{anon: select planted: allowed}', 'a table that anon may read would be found');
+
+select * from finish();
+rollback;
