@@ -37,15 +37,14 @@ const COPY_POLL_MS = 250;
 export function createReportFailure(options: ReportFailureOptions) {
   const { store, handleWork, clock, random } = options;
   return async (report: FailureReport & { useLLM?: boolean }): Promise<RecoveryAnswer> => {
-    const started = clock.now();
-    const prepared = prepareReport(report, { now: new Date(started), random: random() });
+    const prepared = prepareReport(report, { now: new Date(clock.now()), random: random() });
     const answer = await store.report(prepared);
     if (report.useLLM && (answer.state === "claimed" || answer.state === "recorded")) {
       options.explain(prepared, answer.recovery_id);
     }
     if (answer.state === "claimed" && answer.work) {
       const firstDelayMs = (prepared.plan.delay_seconds ?? 0) * 1_000;
-      return toAnswer(await handleWork(answer.work, firstDelayMs, started + ROUND_MS));
+      return toAnswer(await handleWork(answer.work, firstDelayMs, clock.now() + ROUND_MS));
     }
     return toAnswer(answer.state === "in_progress" ? await awaitResult(options, report.event_id) : answer);
   };

@@ -18,10 +18,13 @@ import { createScan, type ScanAnswer } from "./scan.ts";
 
 type SelfHealConfig = Pick<Config, "project" | "tokenKeys" | "privateHosts" | "secretUrls" | "llm">;
 
+/** Calls share round trips, so one that hangs holds up those behind it. */
+const DATABASE_TIMEOUT_MS = 5_000;
+
 /** Puts the function's parts together: one handler for reports and scans. */
 export function createSelfHeal(config: SelfHealConfig, clock: Clock, logger: Logger) {
   const { secretUrls, llm } = config;
-  const database = createDatabase(config.project);
+  const database = createDatabase({ ...config.project, timeoutMs: DATABASE_TIMEOUT_MS });
   const egress = createEgress(config);
   const background = createBackground({ logger });
   const vault = createTokenVault(config.tokenKeys);
