@@ -183,15 +183,16 @@ $$;
 comment on function private.release_recoveries(text, uuid) is 'New tokens arrived: makes the user''s waiting auth failures due.';
 
 create function private.unsettled_services(p_service_names text[]) returns setof text
-language sql stable set search_path = '' as $$
-  select s.name from unnest(p_service_names) s (name)
+language plpgsql stable set search_path = '' as $$
+begin
+  return query select s.name from unnest(p_service_names) s (name)
   where exists (
       select from public.integrations_master i where i.service_name = s.name
         and (i.recovery_fail_count > 0 or i.breaker_state <> 'closed' or i.disabled_by = 'self-heal'))
     or exists (
       select from public.system_integrity_events e
       where e.service_name = s.name and e.status = 'pending' and e.next_retry_at is null and e.leased_until is null);
-$$;
+end $$;
 comment on function private.unsettled_services(text[]) is 'Those of the services in which a successful call changes something.';
 
 create function private.note_success(p_service_name text, p_user_id uuid) returns void
@@ -265,7 +266,13 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_success record;
 begin
-  -- Integrations that need no change are not locked: that is the hot path.
+  -- No integration changes, so none is locked: that is the hot path.
+  if not exists (select from inserted e where e.status = 'success') and not exists (
+    select from inserted e join public.integrations_master i on i.service_name = e.service_name
+    where i.retry_tokens < i.retry_budget_capacity)
+  then
+    return null;
+  end if;
   perform from public.integrations_master i
   where i.service_name in (select e.service_name from inserted e) and (
     i.retry_tokens < i.retry_budget_capacity or i.service_name in (
