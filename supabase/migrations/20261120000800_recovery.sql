@@ -99,7 +99,7 @@ begin
         when 'disabled' then 'Held: the integration is disabled'
         when 'switched_off' then 'Recorded; automatic recovery is switched off for this integration'
         when 'not_repeatable' then 'Waiting for the next success: the request was not stored, so it cannot be repeated'
-        when 'held' then 'Held by the circuit breaker'
+        when 'held' then case when (d.integration).breaker_state = 'closed' then d.plan ->> 'action_taken' else 'Held by the circuit breaker' end
         when 'rate_limited' then 'Waiting for the provider''s rate limit'
         when 'no_budget' then 'Waiting for the retry budget'
         else d.plan ->> 'action_taken' end,
@@ -203,12 +203,12 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.failure_message(uuid) is 'The facts of a failure that people are told.';
 
-create function private.work_items(p_recovery_ids uuid[]) returns jsonb
+create function private.work_items(p_recovery_ids uuid[], p_taken_over uuid[] default '{}') returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return (select coalesce(jsonb_agg(jsonb_build_object(
     'recovery_id', e.id, 'event_id', e.event_id, 'service_name', e.service_name, 'user_id', e.user_id, 'category', e.failure_category,
-    'fingerprint', e.fingerprint, 'epoch', e.epoch, 'attempts', e.attempts,
+    'fingerprint', e.fingerprint, 'epoch', e.epoch, 'attempts', e.attempts, 'taken_over', e.id = any (p_taken_over),
     'attempts_allowed', case when e.failure_category = 'auth' then 1 else greatest(1, e.retry_tokens_held) end,
     'probe', i.breaker_state = 'half_open', 'failure_reason', e.failure_reason, 'http_status', c.http_status, 'error_code', c.error_code,
     'refreshable', e.analyzer_signals -> 'refreshable', 'retry_count', c.retry_count, 'created_at', e.created_at,
@@ -222,7 +222,8 @@ begin
   left join public.user_integrations g on g.service_name = e.service_name and g.user_id is not distinct from e.user_id
   where e.id = any (p_recovery_ids));
 end $$;
-comment on function private.work_items(uuid[]) is 'What a worker needs to recover claimed failures.';
+comment on function private.work_items(uuid[], uuid[]) is
+  'What a worker needs to recover claimed failures; those taken over may have been repeated by a worker that died.';
 
 create function public.report_failures(p_reports jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -276,6 +277,7 @@ language plpgsql security definer set search_path = '' set plan_cache_mode = for
 declare
   v_locked text[];
   v_claimed uuid[];
+  v_taken_over uuid[];
 begin
   select array_agg(locked.service_name) into v_locked from (
     select i.service_name from public.integrations_master i where i.service_name in (select private.due_services())
@@ -289,10 +291,10 @@ begin
         select count(*) from public.system_integrity_events e where e.service_name = i.service_name and e.leased_until > now())) end as permits
     from public.integrations_master i where i.service_name = any (v_locked) and i.service_name in (select private.due_services())
   ), due as (
-    select p.service_name, p.is_probe, p.tokens, d.id, d.spends,
+    select p.service_name, p.is_probe, p.tokens, d.id, d.spends, d.taken_over,
       sum(d.spends) over (partition by p.service_name order by d.next_retry_at, d.id) as spent
     from permitted p cross join lateral (
-      select e.id, e.next_retry_at, (e.failure_category <> 'auth')::integer as spends
+      select e.id, e.next_retry_at, (e.failure_category <> 'auth')::integer as spends, e.leased_until is not null as taken_over
       from public.system_integrity_events e
       where e.service_name = p.service_name and e.next_retry_at <= now() and (e.leased_until is null or e.leased_until <= now())
         and (p.is_probe or p.tokens >= 1 or e.failure_category = 'auth')
@@ -304,9 +306,10 @@ begin
   ), claimed as (
     update public.system_integrity_events e
     set leased_until = now() + make_interval(secs => p_lease_seconds), epoch = e.epoch + 1, updated_at = now(),
+        attempts = e.attempts + chosen.taken_over::integer,
         retry_tokens_held = case when chosen.is_probe then 0 else chosen.spends end
     from chosen where e.id = chosen.id and e.id = any (array(select c.id from chosen c))
-    returning e.id, e.service_name, e.retry_tokens_held
+    returning e.id, e.service_name, e.retry_tokens_held, chosen.taken_over
   ), spent as (
     update public.integrations_master i
     set retry_tokens = greatest(0, private.retry_tokens_now(i) - c.tokens), retry_tokens_at = now(),
@@ -316,11 +319,11 @@ begin
     from (select claimed.service_name, sum(claimed.retry_tokens_held) as tokens from claimed group by 1) c
     where i.service_name = c.service_name
   )
-  select array_agg(claimed.id) into v_claimed from claimed;
-  return private.work_items(v_claimed);
+  select array_agg(c.id), array_agg(c.id) filter (where c.taken_over) into v_claimed, v_taken_over from claimed c;
+  return private.work_items(v_claimed, coalesce(v_taken_over, '{}'));
 end $$;
 comment on function public.claim_recoveries(integer, integer) is
-  'Leases due recoveries: per service as many as its concurrency, retry budget, rate limit and breaker permit (an open breaker that is due: one probe). Returns work items.';
+  'Leases due recoveries: per service as many as its concurrency, retry budget, rate limit and breaker permit (an open breaker that is due: one probe). Returns work items; one whose worker died counts that worker''s try.';
 
 create function public.finish_recoveries(p_results jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -450,7 +453,7 @@ revoke execute on function private.hold_rate_limit(text, timestamptz) from publi
 revoke execute on function private.no_other_grant_works(text, uuid) from public, anon, authenticated, service_role;
 revoke execute on function private.tell_first_failures(bigint[]) from public, anon, authenticated, service_role;
 revoke execute on function private.failure_message(uuid) from public, anon, authenticated, service_role;
-revoke execute on function private.work_items(uuid[]) from public, anon, authenticated, service_role;
+revoke execute on function private.work_items(uuid[], uuid[]) from public, anon, authenticated, service_role;
 revoke execute on function private.settle_grants(jsonb) from public, anon, authenticated, service_role;
 revoke execute on function private.tell_unrecovered(jsonb) from public, anon, authenticated, service_role;
 revoke execute on function private.due_services() from public, anon, authenticated, service_role;

@@ -31,9 +31,9 @@ Deno.test.beforeEach(() => {
   Object.assign(orders, { effects: [], requests: 0, hold: false });
 });
 
-async function startRecovery() {
-  const service = await healing.register({ allowed_hosts: [orders.host] });
-  const report = failureReport(service, `http://${orders.host}/orders`);
+async function startRecovery(known: Record<string, unknown> = {}, failure: Record<string, unknown> = {}) {
+  const service = await healing.register({ allowed_hosts: [orders.host], ...known });
+  const report = failureReport(service, `http://${orders.host}/orders`, failure);
   const answer = healing.post(report);
   const row = await eventually(async () => {
     const found = await healing.recoveryOf(report.event_id);
@@ -93,6 +93,21 @@ Deno.test("a crash after the call, before its result is stored: the effect is no
   await takenOver(event_id);
 });
 
+Deno.test("a crash during a call without a key: the call is not repeated, because it may have taken effect", async () => {
+  orders.hold = true;
+  const { answer, event_id } = await startRecovery({ idempotency_header: null }, { http_status: 429 });
+  await eventually(() => Promise.resolve(orders.requests === 1));
+  await crash();
+  assert.equal((await answer).status, 500);
+  orders.hold = false;
+  await endLeases();
+  const { body } = await healing.scan();
+  assert.deepEqual([body.processed_count, body.pending_count], [1, 1]);
+  assert.match(body.events[0].action_taken, /may have taken effect/);
+  assert.equal(orders.requests, 1);
+  assert.equal((await healing.recoveryOf(event_id))!.next_retry_at, null);
+});
+
 Deno.test("a worker that lost its lease writes nothing and answers with what the winner wrote", async () => {
   orders.hold = true;
   const { answer, event_id, recovery_id } = await startRecovery();
@@ -118,10 +133,7 @@ Deno.test("when Postgres crashes under load, everything that was acknowledged is
   let stop = false;
   const reporter = async (service: string) => {
     while (!stop) {
-      const report = failureReport(service, `http://${orders.host}/orders`, {
-        http_status: 400,
-        error_code: "invalid",
-      });
+      const report = failureReport(service, `http://${orders.host}/orders`, INVALID);
       const { status, body } = await healing.post(report);
       if (status === 200) acknowledged.set(report.event_id, body.recovery_id);
       else {

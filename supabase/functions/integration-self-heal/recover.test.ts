@@ -25,6 +25,7 @@ function workItem(known: Partial<WorkItem> = {}): WorkItem {
     epoch: 1,
     attempts: 0,
     attempts_allowed: 3,
+    taken_over: false,
     failure_reason: "unavailable",
     http_status: 503,
     error_code: null,
@@ -242,4 +243,24 @@ Deno.test("no recovery stays longer than ten seconds, however slow the provider 
   const result = await recover(workItem(), 500, started + ROUND_MS);
   assert.equal(result.outcome, "failed");
   assert.ok(clock.now() - started <= ROUND_MS, `${clock.now() - started} ms`);
+});
+
+Deno.test("what a dead worker may have sent is sent again only under its idempotency key", async () => {
+  const lost = { taken_over: true, attempts: 1, category: "rate_limit" as const, http_status: 429 };
+  const keyed = await recovering({ ...lost, request: { ...request, idempotency_key: null } });
+  assert.equal(keyed.requests[0]!.headers!["idempotency-key"], workItem().recovery_id);
+  const unkeyed = { ...request, idempotency_key: null };
+  const unclear = await recovering({ ...lost, category: "network", http_status: 503, request: unkeyed });
+  assert.equal(unclear.requests.length, 0, "the failed call itself had no key");
+  const plain = await recovering({ ...lost, idempotency_header: null });
+  assert.deepEqual([plain.requests.length, plain.result.outcome, plain.result.delay_seconds], [
+    0,
+    "failed",
+    undefined,
+  ]);
+});
+
+Deno.test("an item over which every worker died is given up without another try", async () => {
+  const { result, requests } = await recovering({ taken_over: true, attempts: 12 });
+  assert.deepEqual([result.outcome, requests.length], ["gave_up", 0]);
 });

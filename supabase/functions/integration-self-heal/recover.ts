@@ -1,3 +1,4 @@
+import { roundDelaySeconds } from "../_shared/core/recovery/backoff.ts";
 import { decideNextStep } from "../_shared/core/recovery/next-step.ts";
 import { CALL_RESERVE_MS } from "../_shared/core/recovery/plan.ts";
 import { isRepeatSafe } from "../_shared/core/recovery/repeat.ts";
@@ -34,7 +35,10 @@ export function createRecover(options: RecoverOptions): Recover {
     if (request && !url) {
       return notRepeated("The setting that holds the request's address is missing or not known");
     }
-    if (request && work.attempts === 0 && !isRepeatSafe(request, failedCall(work), work.idempotency_header)) {
+    if (work.taken_over && roundDelaySeconds(work.category, work.attempts, 0) === null) {
+      return { ...notRepeated("No try ever came to an end; people were told"), outcome: "gave_up" };
+    }
+    if (request && !mayBeSent(work, request)) {
       return notRepeated(
         "The call may have taken effect, and the provider has no idempotency key for it; people were told",
       );
@@ -67,13 +71,24 @@ function notRepeated(reason: string): RecoveryResult {
   };
 }
 
-function failedCall(work: WorkItem) {
-  return {
+/** Whether the round's first call is safe. Later rounds were found safe when they were scheduled. */
+function mayBeSent(work: WorkItem, request: StoredRequest): boolean {
+  const afterTheFailure = isRepeatSafe(request, {
     category: work.category,
     httpStatus: work.http_status,
     errorCode: work.error_code,
     errorMessage: work.failure_reason,
-  };
+  }, work.idempotency_header);
+  if (!work.taken_over) return work.attempts > 0 || afterTheFailure;
+  return afterTheFailure && isRepeatSafe(keyed(request, work), UNKNOWN, work.idempotency_header);
+}
+
+/** What is known of a call whose worker died. */
+const UNKNOWN = { category: "unknown", httpStatus: null, errorCode: null, errorMessage: null } as const;
+
+/** Our own calls always carry a key where the provider has a header for it. */
+function keyed(request: StoredRequest, work: WorkItem): StoredRequest {
+  return { ...request, idempotency_key: request.idempotency_key || work.recovery_id };
 }
 
 interface Round {
@@ -94,7 +109,7 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
     if (!failure) return resolved(work, round.token, calls);
     const next = decideNextStep({
       failure,
-      safe: mayBeSentAgain(answer, work, round.request),
+      safe: safeAfter(answer, work, round.request),
       calls,
       callsAllowed: work.attempts_allowed,
       callsBefore: work.attempts,
@@ -123,10 +138,8 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
   }
 }
 
-function mayBeSentAgain(answer: CallAnswer, work: WorkItem, request: StoredRequest): boolean {
-  // Our own calls always carry a key where the provider has a header for it.
-  const sent = { ...request, idempotency_key: request.idempotency_key || work.recovery_id };
-  return !answer.sent || isRepeatSafe(sent, {
+function safeAfter(answer: CallAnswer, work: WorkItem, request: StoredRequest): boolean {
+  return !answer.sent || isRepeatSafe(keyed(request, work), {
     category: answer.failure!.category,
     httpStatus: answer.status,
     errorCode: answer.code,

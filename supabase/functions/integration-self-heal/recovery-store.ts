@@ -21,6 +21,8 @@ export interface WorkItem {
   attempts: number;
   /** Calls that the retry budget permits in this one. */
   attempts_allowed: number;
+  /** True when an earlier worker died over it, perhaps after its call took effect. */
+  taken_over: boolean;
   failure_reason: string | null;
   http_status: number | null;
   error_code: string | null;

@@ -1,15 +1,16 @@
 begin;
-select plan(9);
+select plan(10);
 insert into public.integrations_master (service_name) values ('acme');
 create temp table work as select tests.fail(1, 'acme', 'unknown') -> 'work' as first, null::jsonb as second;
 
 update public.system_integrity_events set leased_until = now() - interval '1 second';
 update work set second = claim_recoveries(10) -> 0;
 select is((select second -> 'epoch' from work), '2', 'a second worker takes over');
+select is((select array[first -> 'taken_over', second -> 'taken_over'] from work), array['false', 'true']::jsonb[], 'and knows that it does');
 create temp table refused as select tests.finish(first, 'resolved') as answer from work;
 select is((select answer -> 'accepted' from refused), 'false', 'the first one''s result is refused');
 select is((select answer ->> 'status' from refused), 'pending', 'and it hears how things stand');
-select is((tests.recovery(1)).attempts, 0, 'nothing of it is written');
+select is((tests.recovery(1)).attempts, 1, 'its try counts, nothing else of it is written');
 select is((select count(*) from public.audit_log where action = 'recovery.attempted'), 0::bigint, 'nothing is on record');
 select is(tests.told('recovered', 'acme'), 0::bigint, 'nobody is told');
 
