@@ -104,7 +104,7 @@ Deno.test("the stack comes up, refuses a second one and a reset beside it, and C
   }
   assert.ok((await processesOfStack()).length > 0);
   await signalGroup(stack.pid, "INT");
-  await stack.status;
+  assert.equal((await stack.status).code, 0);
   assert.deepEqual(await processesOfStack(), []);
 });
 

@@ -41,7 +41,7 @@ Ctrl-C stops it and leaves no process behind; the data stays until the task rese
 }
 
 async function playDemo(stack: Stack): Promise<void> {
-  const { runDemo } = await import(new URL("./demo.ts", import.meta.url).href);
+  const { runDemo } = await import("./demo.ts");
   await runDemo(stack);
 }
 
@@ -66,14 +66,16 @@ async function run(): Promise<void> {
   const port = Number(flags.port);
   const stack = await Promise.race([
     startStack({ port, databasePort: port + 1, progress: step, log: console.log }),
-    stopSignalled.then(() => Deno.exit(130)),
+    stopSignalled,
   ]);
+  // Whatever runs already ends with this process.
+  if (!stack) Deno.exit(130);
   endStep();
   console.log(describe(stack));
   const ended = end(stack);
   const demo = flags["no-demo"] ? Promise.resolve() : playDemo(stack);
   const code = await Promise.race([ended, demo.then(() => ended)]).catch((error) => {
-    console.error("The demo failed:", error);
+    console.error(`The demo failed. ${error instanceof Error ? error.message : error}`);
     return 1;
   });
   await stack.stop();
