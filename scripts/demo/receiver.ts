@@ -25,9 +25,9 @@ export interface Receiver {
   stop(): Promise<void>;
 }
 
-/** Starts the receiver on a free port. `onMessage` is told of every message that is taken. */
+/** Starts the receiver on a free port. `onMessage` is told of every message that is taken, before it is answered. */
 export async function startReceiver(
-  { onMessage }: { onMessage?: (message: Received) => void } = {},
+  { onMessage }: { onMessage?: (message: Received) => void | Promise<void> } = {},
 ): Promise<Receiver> {
   const received: Received[] = [];
   const attempts: Receiver["attempts"] = [];
@@ -52,7 +52,7 @@ export async function startReceiver(
     if (checked.refusal !== undefined) return void response.writeHead(400).end(checked.refusal);
     const message: Received = { channel, text: checked.text };
     received.push(message);
-    onMessage?.(message);
+    await onMessage?.(message);
     if (channel === "slack") response.end("ok");
     else response.writeHead(202).end();
   });

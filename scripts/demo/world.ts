@@ -57,6 +57,7 @@ export async function createWorld(
   for (const [name, settings] of Object.entries(SERVICES)) await register(sql, name, provider.host, settings);
   await connect(stack, "demo-crm", oauth);
   for (const name of ["slack", "teams"]) await letReach(sql, name, receiver.host);
+  await letReach(sql, "stripe", "api.stripe.com");
 
   const deps = integrationDeps((variable) => ({ ...stack.env, ...added })[variable]);
   return {
@@ -124,10 +125,10 @@ async function connect(stack: Stack, service_name: string, oauth: OAuthServer): 
   await sql`select public.save_grant(${service_name}, null, ${grant}, ${access}, ${refresh}, 3600)`;
 }
 
-/** Registers the integration of one of the project's own functions, or lets the existing one reach the receiver. */
+/** Registers the integration of one of the project's own functions, or lets the existing one reach this host, too. */
 async function letReach(sql: Sql, service_name: string, host: string): Promise<void> {
   await sql`insert into public.integrations_master as i (service_name, allowed_hosts)
     values (${service_name}, ${[host]})
-    on conflict (service_name) do update set allowed_hosts = excluded.allowed_hosts
-      || array(select h from unnest(i.allowed_hosts) h where h not like '127.0.0.1:%')`;
+    on conflict (service_name) do update set allowed_hosts = excluded.allowed_hosts || array(
+      select h from unnest(i.allowed_hosts) h where h <> ${host} and h not like '127.0.0.1:%')`;
 }

@@ -5,9 +5,11 @@ import { testStack } from "../../../scripts/testing/stack.ts";
 
 let stack: Stack;
 let receiver: Receiver;
+/** What happens while the receiver takes a message. */
+let onMessage = () => Promise.resolve();
 
 Deno.test.beforeAll(async () => {
-  receiver = await startReceiver();
+  receiver = await startReceiver({ onMessage: () => onMessage() });
   stack = await testStack({
     EGRESS_PRIVATE_HOSTS: receiver.host,
     SLACK_WEBHOOK_URL: receiver.slackUrl,
@@ -87,13 +89,19 @@ Deno.test("a refusal becomes a dead letter that says why, and the next message i
   assert.deepEqual({ ...dead }, { dedup_key: "first", last_error: "HTTP 403" });
 });
 
-Deno.test("a worker that was killed while it was sending loses no message", async () => {
+Deno.test("a worker that is killed before it hears the receiver's answer repeats the message and loses none", async () => {
   await write("first", ["slack"]);
-  // What such a worker leaves behind: a lease that nobody ends.
-  await stack.sql`select public.claim_outbox(array['slack'], 10, 60)`;
-  assert.equal((await dispatch()).body.delivered_count, 0);
+  await write("second", ["slack"]);
+  onMessage = () => {
+    onMessage = () => Promise.resolve();
+    return stack.killFunction("dispatch");
+  };
+  assert.equal((await dispatch()).status, 500);
+  assert.equal((await dispatch()).body.delivered_count, 0, "The dead worker's lease must be respected");
   await stack.sql`update public.notification_channels set leased_until = now()`;
-  assert.equal((await dispatch()).body.delivered_count, 1);
+  assert.equal((await dispatch()).body.delivered_count, 2);
+  const subjects = receiver.received.map(({ text }) => /Service: (\w+)/.exec(text)?.[1]);
+  assert.deepEqual(subjects, ["first", "first", "second"]);
 });
 
 Deno.test("the database wakes the function when something happens", async () => {

@@ -5,6 +5,7 @@ import { forceFailure } from "../_shared/integration/forced-failure.ts";
 import { receiveEvent } from "./receive-event.ts";
 
 const config = readConfig(["project", "development"]);
+const forcible = { service_name: "stripe", event_type: "webhook.failed" };
 const deps = {
   ...integrationDeps(),
   development: config.development,
@@ -20,7 +21,7 @@ export default {
     logger: deps.logger,
     maxBytes: 256 * 1024,
     handler: async (_input, { request, rawBody, requestId }) =>
-      await forceFailure(request, "stripe", "webhook.failed", deps) ??
+      await forceFailure(request, forcible, deps) ??
         await receiveEvent(request, rawBody, requestId, deps),
   }),
 };

@@ -39,19 +39,18 @@ export function createAlertEndpoint(
     logger: deps.logger,
     schema: alert,
     async handler({ message }, { request, requestId }) {
-      const forced = await forceFailure(request, serviceName, "alert.failed", { ...deps, development });
+      const outbound = {
+        method: "POST",
+        url: "",
+        url_secret: urlSecret,
+        headers: { "content-type": "application/json" },
+        body: render(message),
+      };
+      const pretended = { service_name: serviceName, event_type: "alert.failed", request: outbound };
+      const forced = await forceFailure(request, pretended, { ...deps, development });
       if (forced) return forced;
       const integration = createIntegration(serviceName, deps, request.headers.get(ATTEMPT_HEADER));
-      const result = await integration.call({
-        event_type: "alert",
-        request: {
-          method: "POST",
-          url: "",
-          url_secret: urlSecret,
-          headers: { "content-type": "application/json" },
-          body: render(message),
-        },
-      });
+      const result = await integration.call({ event_type: "alert", request: outbound });
       return answer(result, requestId);
     },
   });

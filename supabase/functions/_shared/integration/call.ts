@@ -51,11 +51,14 @@ export interface CallFailure {
 export function describeFailure({ status, body }: EgressResponse): CallFailure {
   const { codes, messages } = extractClues({ http_status: status, body });
   const [code = null] = codes;
-  const text = messages[0] ?? code;
+  const text = messages[0] ?? code ?? "";
   return {
     http_status: status,
     error_code: code,
-    error_message: text ? `HTTP ${status}: ${text}` : `HTTP ${status}`,
+    // Gateways' pages begin with the status themselves.
+    error_message: text.startsWith(`${status}`)
+      ? `HTTP ${text}`
+      : `HTTP ${status}: ${text}`.replace(/: $/, ""),
   };
 }
 

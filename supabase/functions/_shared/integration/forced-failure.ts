@@ -1,3 +1,4 @@
+import { storableRequest, type StoredRequest } from "../core/recovery/stored-request.ts";
 import type { Journal } from "./journal.ts";
 
 /** The failures that a caller can ask for in development. */
@@ -14,23 +15,23 @@ const FAILURES: Record<string, { http_status: number; error_code: string; error_
 
 /**
  * Pretends that a call failed as the header `X-Force-Failure` asks (auth, rate_limit, network or data), so that healing
- * can be tried out: it is recorded and reported like a real failure. Only in development.
+ * can be tried out: it is recorded, reported and healed like a real failure. Only in development.
  *
- * @param eventType what is recorded, for example `alert.failed`
+ * @param call.event_type what is recorded, for example `alert.failed`
+ * @param call.request what would have been sent; healing sends it where it would have been repeated
  * @returns the answer with the failure's status, or null when none is asked for
  */
 export async function forceFailure(
   request: Request,
-  serviceName: string,
-  eventType: string,
+  { request: stored, ...call }: { service_name: string; event_type: string; request?: StoredRequest },
   { journal, development }: { journal: Journal; development: boolean },
 ): Promise<Response | null> {
   const asked = request.headers.get("x-force-failure");
   if (!development || asked === null || !Object.hasOwn(FAILURES, asked)) return null;
   const failure = FAILURES[asked]!;
   const eventId = await journal.failed({
-    ...failure,
-    ...{ service_name: serviceName, event_type: eventType, payload: { ...failure, forced: true } },
+    ...{ ...call, ...failure, payload: { ...failure, forced: true } },
+    request: stored && storableRequest(stored),
   });
   return Response.json({ error: failure.error_message }, {
     status: failure.http_status,
