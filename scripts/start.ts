@@ -40,9 +40,24 @@ Ctrl-C stops it and leaves no process behind; the data stays until the task rese
 `;
 }
 
+/** What functions and timers print is held back while the demo plays, and shown when it fails. */
+let heldBack: string[] | undefined = flags["no-demo"] ? undefined : [];
+
+function log(line: string): void {
+  if (heldBack) heldBack.push(line);
+  else console.log(line);
+}
+
 async function playDemo(stack: Stack): Promise<void> {
   const { runDemo } = await import("./demo.ts");
-  await runDemo(stack);
+  try {
+    await runDemo(stack);
+  } catch (error) {
+    heldBack?.forEach((line) => console.log(line));
+    throw error;
+  } finally {
+    heldBack = undefined;
+  }
 }
 
 /** Resolves with the exit code, after a signal, the end of the launcher, or the death of the database. */
@@ -65,7 +80,7 @@ await exitOnStackError(() => run().finally(() => endStep("failed")));
 async function run(): Promise<void> {
   const port = Number(flags.port);
   const stack = await Promise.race([
-    startStack({ port, databasePort: port + 1, progress: step, log: console.log }),
+    startStack({ port, databasePort: port + 1, progress: step, log }),
     stopSignalled,
   ]);
   // Whatever runs already ends with this process.
