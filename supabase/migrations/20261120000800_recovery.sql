@@ -342,7 +342,7 @@ begin
       recovery_id uuid, epoch integer, outcome private.recovery_outcome, action_taken text, attempts integer, delay_seconds double precision,
       reached_provider boolean, after_refresh boolean, category text, http_status integer, error_code text, failure_reason text, signals jsonb)
   ), current as (
-    select e.id, e.retry_tokens_held as held, e.failure_category as category, i.enabled
+    select e.id, e.retry_tokens_held as held, e.failure_category as category, i.enabled, i.breaker_state
     from public.system_integrity_events e join result r on r.recovery_id = e.id
     left join public.integrations_master i on i.service_name = e.service_name
     where e.id = any (v_ids) and e.epoch = r.epoch and e.leased_until is not null
@@ -361,7 +361,8 @@ begin
     where e.id = r.recovery_id and e.id = any (v_ids)
     returning e.id, e.event_id, e.group_id, e.service_name, e.user_id, e.status, e.failure_category, e.action_taken, e.next_retry_at,
       r.outcome, r.attempts, r.reached_provider, coalesce(r.after_refresh, false) as after_refresh, r.http_status,
-      case when r.outcome = 'resolved' then c.held else greatest(0, c.held - r.attempts) end as unspent
+      case when r.outcome = 'resolved' then c.held else greatest(0, c.held - r.attempts) end as unspent,
+      coalesce(r.attempts = 0 and r.outcome <> 'resolved' and c.breaker_state = 'half_open', false) as unsent_probe
   ), audited as (
     insert into public.audit_log (subsystem, actor, action, resource, result, payload)
     select 'self-heal', 'system', 'recovery.attempted', 'recovery:' || f.id, f.outcome, jsonb_build_object(
@@ -377,9 +378,11 @@ begin
   for v_service in
     select f.service_name, f.failure_category as category, max(f.next_retry_at) filter (where f.outcome = 'waiting') as wait_until,
       sum(f.unspent) as unspent,
-      count(*) filter (where f.outcome in ('failed', 'gave_up') and f.failure_category <> 'rate_limit'
+      bool_or(f.unsent_probe) as unsent_probe,
+      count(*) filter (where f.outcome in ('failed', 'gave_up') and f.failure_category <> 'rate_limit' and not f.unsent_probe
         and (f.failure_category <> 'auth' or private.no_other_grant_works(f.service_name, f.user_id)))::integer as failures
-    from jsonb_to_recordset(v_finished) f (service_name text, user_id uuid, failure_category text, next_retry_at timestamptz, outcome text, unspent integer)
+    from jsonb_to_recordset(v_finished) f (service_name text, user_id uuid, failure_category text, next_retry_at timestamptz, outcome text, unspent integer,
+      unsent_probe boolean)
     group by 1, 2 order by 1, 2
   loop
     perform private.spend_retry_tokens(v_service.service_name, -v_service.unspent) where v_service.unspent > 0;
@@ -388,6 +391,10 @@ begin
     end if;
     if v_service.failures > 0 then
       perform private.note_failures(v_service.service_name, v_service.category, v_service.failures);
+    end if;
+    if v_service.unsent_probe then
+      -- It told nothing about the provider: the next one may pass at once.
+      update public.integrations_master i set breaker_until = now() where i.service_name = v_service.service_name and i.breaker_state = 'half_open';
     end if;
   end loop;
 

@@ -1,6 +1,6 @@
 -- True whatever a project's default privileges are: older projects grant everything on new tables, newer ones nothing.
 begin;
-select plan(6);
+select plan(7);
 
 insert into public.integrations_master (service_name) values ('acme');
 select save_grant('acme', null, tests.id(1), tests.jwe(), tests.jwe(), 60);
@@ -27,11 +27,11 @@ exception when others then
   reset role;
   return case when sqlstate = '42501' then 'denied' else 'allowed, then ' || sqlstate end;
 end $$;
-create function pg_temp.reached(p_roles text[], p_verbs text[]) returns text[] language sql as $$
+create function pg_temp.reached(p_kind char, p_roles text[], p_verbs text[]) returns text[] language sql as $$
   select array(
     select format('%s: %s %s: %s', role, verb, t.name, outcome)
     from reachable t, unnest(p_roles) role, unnest(p_verbs) verb, lateral (select pg_temp.try(role, verb, t.name) as outcome) o
-    where outcome not in ('denied', 'no rows') order by 1)
+    where t.relkind = p_kind and outcome not in ('denied', 'no rows') order by 1)
 $$;
 
 create function pg_temp.is_empty(p_table regclass) returns boolean language plpgsql as $$
@@ -44,10 +44,11 @@ end $$;
 select is((select array_agg(name) from reachable where relkind = 'r' and pg_temp.is_empty(name)), null, 'every table has a row that could be seen');
 
 select is(
-  pg_temp.reached('{anon, authenticated, authenticator}', '{select, insert, update, delete, truncate}'), '{}',
-  'anon, authenticated and authenticator reach no row of any table or view with any verb');
+  pg_temp.reached('r', '{anon, authenticated, authenticator}', '{select, insert, update, delete, truncate}'), '{}',
+  'anon, authenticated and authenticator reach no row of any table with any verb');
+select is(pg_temp.reached('v', '{anon, authenticated}', '{select}'), '{}', 'anon and authenticated read no view');
 select is(
-  pg_temp.reached('{service_role}', '{truncate}'), '{}', 'service_role truncates nothing');
+  pg_temp.reached('r', '{service_role}', '{truncate}'), '{}', 'service_role truncates nothing');
 select is(
   (select array_agg(format('%s %s', verb, name) order by name::text collate "C", verb) from reachable t, unnest('{insert, update, delete}'::text[]) verb
    where has_table_privilege('service_role', t.name, verb)),
@@ -62,7 +63,7 @@ create table public.planted (id integer);
 grant select on public.planted to anon;
 insert into public.planted values (1);
 insert into reachable values ('public.planted', 'r');
-select is(pg_temp.reached('{anon}', '{select}'), '{anon: select planted: allowed}', 'a table that anon may read would be found');
+select is(pg_temp.reached('r', '{anon}', '{select}'), '{anon: select planted: allowed}', 'a table that anon may read would be found');
 
 select * from finish();
 rollback;

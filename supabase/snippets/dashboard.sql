@@ -1,0 +1,2 @@
+-- The whole dashboard in one row.
+select * from self_heal_kpis;

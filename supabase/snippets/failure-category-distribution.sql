@@ -1,0 +1,2 @@
+-- What kinds of failure the last 7 days brought.
+select * from failure_category_distribution;

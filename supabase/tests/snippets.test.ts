@@ -1,0 +1,48 @@
+/** The ready queries for the SQL editor run as they are printed, on a project with a life behind it. */
+import { deepEqual, match } from "node:assert/strict";
+import postgres from "postgres";
+import { testDatabase } from "../../scripts/testing/stack.ts";
+
+const folder = new URL("../snippets/", import.meta.url);
+const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+const database = await testDatabase();
+const sql = postgres(database.url, { max: 1, onnotice: () => {} });
+await sql`insert into integrations_master (service_name) values ('slack')`;
+await sql`select tests.fail(1, 'slack', 'data', '{"plan": {"step": "tell", "action_taken": "Tell people"}}')`;
+await sql`select reject_outbox('{teams}')`;
+
+Deno.test.afterAll(async () => {
+  await sql.end();
+  await database.stop();
+});
+
+for (const name of names) {
+  Deno.test(`the snippet ${name} says in its first line what it is for, and runs`, async () => {
+    const text = await Deno.readTextFile(new URL(name, folder));
+    match(text, /^-- [A-Z][^\n]+\.\n[^-]/);
+    await sql.unsafe(`begin; set local search_path = public; ${text}; rollback`);
+  });
+}
+
+Deno.test("the snippets that change something find what they change", async () => {
+  await sql`begin`;
+  for (
+    const name of [
+      "disable-integration",
+      "enable-integration",
+      "resolve-failure",
+      "deliver-dead-letters-again",
+    ]
+  ) {
+    await sql.unsafe(await Deno.readTextFile(new URL(`${name}.sql`, folder)));
+  }
+  const [state] = await sql`
+    select (select enabled from integrations_master where service_name = 'slack') as enabled,
+      (select count(*)::int from active_failures) as open, (select count(*)::int from outbox where failed_at is not null) as dead,
+      (select count(*)::int from audit_log where action in ('integration.disabled', 'integration.enabled', 'failure.resolved')) as decisions`;
+  await sql`rollback`;
+  ok(
+    state!.enabled && state!.open === 0 && state!.dead === 0 && state!.decisions === 3,
+    JSON.stringify(state),
+  );
+});
