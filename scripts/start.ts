@@ -3,6 +3,7 @@
  * Ctrl-C. The database listens on the port after the given one. Deno installs the npm packages before it runs the task.
  */
 import { parseArgs } from "node:util";
+import { resetCommand } from "./stack/paths.ts";
 import { type Stack, startStack } from "./stack/stack.ts";
 import { whenLauncherEnds } from "./stack/launcher.ts";
 import { exitOnStackError } from "./stack/stack-error.ts";
@@ -36,7 +37,7 @@ The stack is up after ${((performance.now() - start) / 1000).toFixed(1)} s.
   Secret key       ${secrets.secretKey}
   Internal token   ${secrets.internalWebhookToken}
 
-Ctrl-C stops it and leaves no process behind; the data stays until the task reset.
+Ctrl-C stops it and leaves no process behind; the data stays until ${resetCommand}
 `;
 }
 

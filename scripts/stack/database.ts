@@ -6,6 +6,7 @@ import postgres from "postgres";
 import { bootstrapSql } from "./bootstrap.ts";
 import { copyFolder, exists, moveUnlessTaken } from "./files.ts";
 import { applyMigrations, migrateAndSeed, migrationDigests, readSeed } from "./migrate.ts";
+import { resetCommand } from "./paths.ts";
 import { freePort } from "./ports.ts";
 import { createCluster, startCluster, stopOrphan } from "./postgres.ts";
 import type { PostgresPrograms } from "./postgres-programs.ts";
@@ -75,7 +76,7 @@ export async function lastingData(
   if (edited) {
     throw new StackError(
       "migration.edited",
-      `Migration ${edited} was edited or removed after this database had applied it: empty the data with the task reset.`,
+      `Migration ${edited} was edited or removed after this database had applied it: empty the data with ${resetCommand}`,
     );
   }
   return {

@@ -5,6 +5,9 @@ import { join, resolve } from "node:path";
 /** The repository's folder. */
 export const projectRoot = resolve(import.meta.dirname!, "../..");
 
+/** What a user types to empty the data; named in error texts. */
+export const resetCommand = "npx -y deno@2.9.6 task reset";
+
 /**
  * The folder for binaries, clusters and generated keys: `.stack/` in the project.
  *

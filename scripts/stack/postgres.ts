@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import postgres from "postgres";
 import { type Child, startChild } from "./child.ts";
+import { resetCommand } from "./paths.ts";
 import type { PostgresPrograms } from "./postgres-programs.ts";
 import { commandLineOf } from "./processes.ts";
 import { StackError } from "./stack-error.ts";
@@ -156,7 +157,7 @@ async function launch(
     if (gone) {
       throw new StackError(
         "postgres.no_start",
-        `The database in ${dataFolder} does not start: ${lastWords()}. The task reset replaces it with an empty one.`,
+        `The database in ${dataFolder} does not start (${lastWords()}): replace it with an empty one by ${resetCommand}`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -178,7 +179,7 @@ async function answers({ port, password }: ClusterOptions): Promise<boolean> {
     if (!code.startsWith("28")) return false;
     throw new StackError(
       "postgres.wrong_password",
-      "The database refuses the password in secrets.json: the two folders do not belong together, run the task reset.",
+      `The database refuses the password in secrets.json, they do not belong together: empty the data with ${resetCommand}`,
     );
   } finally {
     await probe.end({ timeout: 0 });
