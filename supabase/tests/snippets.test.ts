@@ -41,8 +41,5 @@ Deno.test("the snippets that change something find what they change", async () =
       (select count(*)::int from active_failures) as open, (select count(*)::int from outbox where failed_at is not null) as dead,
       (select count(*)::int from audit_log where action in ('integration.disabled', 'integration.enabled', 'failure.resolved')) as decisions`;
   await sql`rollback`;
-  ok(
-    state!.enabled && state!.open === 0 && state!.dead === 0 && state!.decisions === 3,
-    JSON.stringify(state),
-  );
+  deepEqual({ ...state }, { enabled: true, open: 0, dead: 0, decisions: 3 });
 });
