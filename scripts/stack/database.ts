@@ -38,18 +38,23 @@ export async function asSuperuser(port: number, secrets: StackSecrets, statement
   }
 }
 
-/** Copies the template to a folder that belongs to this process, and clears away what killed processes left. */
+/** Copies the template to a folder that belongs to this process. */
 export async function throwAwayData(parts: DatabaseParts): Promise<string> {
-  const folder = join(parts.home, "throw-away");
+  const data = await throwAwayFolder(parts.home);
+  await copyFolder(await template(parts), data);
+  return data;
+}
+
+/** A path for a cluster of this process, which does not exist yet. Clears away what killed processes left. */
+export async function throwAwayFolder(home: string): Promise<string> {
+  const folder = join(home, "throw-away");
   await Deno.mkdir(folder, { recursive: true });
   for await (const { name } of Deno.readDir(folder)) {
     if (isAlive(parseInt(name))) continue;
     await stopOrphan(join(folder, name));
     await rm(join(folder, name), { recursive: true, force: true });
   }
-  const data = join(folder, `${Deno.pid}-${randomUUID().slice(0, 8)}`);
-  await copyFolder(await template(parts), data);
-  return data;
+  return join(folder, `${Deno.pid}-${randomUUID().slice(0, 8)}`);
 }
 
 /**

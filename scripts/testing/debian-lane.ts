@@ -1,10 +1,9 @@
 /** The second lane: the database tests and the timers on Debian's PostgreSQL 15 with the real pg_cron. */
 import { join } from "node:path";
 import { rm } from "node:fs/promises";
-import { randomUUID } from "node:crypto";
 import postgres from "postgres";
 import { bootstrapSql } from "../stack/bootstrap.ts";
-import { asSuperuser, databaseUrl } from "../stack/database.ts";
+import { asSuperuser, databaseUrl, throwAwayFolder } from "../stack/database.ts";
 import { migrateAndSeed, runSupabaseCli } from "../stack/migrate.ts";
 import { prepareHome, projectRoot } from "../stack/paths.ts";
 import { freePort } from "../stack/ports.ts";
@@ -37,7 +36,7 @@ export async function runDebianLane(report: TestReport, pgTapFiles: string[]): P
   const home = await prepareHome();
   const secrets = await loadSecrets(home);
   const programs = { bin: binFolder, user: ordinaryUser() };
-  const data = join(home, `debian-${randomUUID()}`);
+  const data = await throwAwayFolder(home);
   const port = freePort();
   await createCluster(programs, data, secrets.databasePassword);
   const cluster = await startCluster(programs, data, {
