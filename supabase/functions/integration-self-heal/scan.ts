@@ -1,16 +1,16 @@
 import { ROUND_MS } from "../_shared/core/recovery/plan.ts";
-import { type FailureReport, type PreparedReport, prepareReport } from "../_shared/core/recovery/report.ts";
 import type { GrantRefresher } from "../_shared/grants/refresher.ts";
-import type { Clock, Logger, Random } from "../_shared/ports.ts";
+import type { Clock, Logger } from "../_shared/ports.ts";
+import type { Adopt } from "./adopt.ts";
 import type { HandleWork } from "./handle-work.ts";
 import type { Recovery, RecoveryStore, WorkItem } from "./recovery-store.ts";
 
 export interface ScanOptions {
   store: RecoveryStore;
+  adopt: Adopt;
   handleWork: HandleWork;
   refresher: GrantRefresher;
   clock: Clock;
-  random: Random;
   logger: Logger;
 }
 
@@ -44,37 +44,18 @@ const MAX_CONCURRENT = 50;
  * @throws {DatabaseError} when nothing can be claimed; what was done until then is stored
  */
 export function createScan(options: ScanOptions) {
-  const { store, clock } = options;
+  const { store, adopt, clock } = options;
   return async (limit: number, windowMinutes: number): Promise<ScanAnswer> => {
     const until = clock.now() + SCAN_MS;
     const events = new Map<string, ScannedEvent>();
     const missed = await store.missed(windowMinutes, limit);
-    await Promise.all(missed.map((report) => adopt(options, report, events)));
+    await Promise.all(missed.map(async (failure) => {
+      const adopted = await adopt(failure);
+      if (adopted) events.set(failure.event_id, toEvent(failure.service_name, adopted));
+    }));
     await Promise.all([recoverDue(options, limit, until, events), refreshExpiring(options, limit, until)]);
     return summarise([...events.values()]);
   };
-}
-
-/** Schedules a failure that nobody reported; it is recovered like every other one that is due. */
-async function adopt(
-  { store, clock, random, logger }: ScanOptions,
-  report: FailureReport,
-  events: Map<string, ScannedEvent>,
-): Promise<void> {
-  const { event_id, service_name } = report;
-  try {
-    const prepared = prepareReport(report, { now: new Date(clock.now()), random: random() });
-    const answer = await store.report(prepared.plan.step === "recover" ? scheduled(prepared) : prepared);
-    events.set(event_id, toEvent(service_name, answer));
-  } catch (error) {
-    logger.error("scan.event_not_adopted", { event_id, error });
-  }
-}
-
-/** Due at once, like every other retry. The failure itself is old news: what counts is how the retry ends. */
-function scheduled(report: PreparedReport): PreparedReport {
-  const action_taken = `Found by the scan. ${report.plan.action_taken}`;
-  return { ...report, hold: true, plan: { step: "wait", action_taken, delay_seconds: 0 } };
 }
 
 async function recoverDue(
@@ -113,9 +94,12 @@ async function refreshExpiring(
 ): Promise<void> {
   const grants = await store.expiringGrants(Math.min(limit, MAX_CONCURRENT));
   await Promise.all(grants.map(async ({ service_name, user_id, token_version }) => {
-    const token = await refresher.freshToken(service_name, user_id, token_version, until);
-    if (token.kind !== "fresh") {
+    try {
+      const token = await refresher.freshToken(service_name, user_id, token_version, until);
+      if (token.kind === "fresh") return;
       logger.warn("scan.token_not_refreshed", { service_name, user_id, reason: token.message });
+    } catch (error) {
+      logger.error("scan.token_not_refreshed", { service_name, user_id, error });
     }
   }));
 }

@@ -8,6 +8,7 @@ import { systemRandom as random } from "../_shared/adapters/random.ts";
 import { createTokenVault } from "../_shared/adapters/token-vault.ts";
 import { createGrantRefresher } from "../_shared/grants/refresher.ts";
 import type { Clock, Logger } from "../_shared/ports.ts";
+import { createAdopt } from "./adopt.ts";
 import { createExplain } from "./explain.ts";
 import { createHandleWork } from "./handle-work.ts";
 import { createRecover } from "./recover.ts";
@@ -36,7 +37,8 @@ export function createSelfHeal(config: SelfHealConfig, clock: Clock, logger: Log
   const explainer = llm && createExplainer({ egress, ...llm });
   const explain = createExplain({ explainer, store, background });
   const reportFailure = createReportFailure({ store, handleWork, explain, clock, random });
-  const scan = createScan({ store, handleWork, refresher, clock, random, logger });
+  const adopt = createAdopt({ store, clock, random, logger });
+  const scan = createScan({ store, adopt, handleWork, refresher, clock, logger });
 
   return (request: HealRequest): Promise<RecoveryAnswer | ScanAnswer> =>
     request.mode === "scan" ? scan(request.limit, request.window_minutes) : reportFailure(request);
