@@ -1,20 +1,35 @@
 import assert from "node:assert/strict";
 import { type OAuthServer, startOAuthServer } from "../../../scripts/demo/oauth-server.ts";
 import { behaviours, startProvider } from "../../../scripts/demo/provider.ts";
-import { failureReport, type Healing, startHealing } from "../../../scripts/testing/healing.ts";
+import { listen, type Listening, readBody } from "../../../scripts/demo/listen.ts";
+import { eventually, failureReport, type Healing, startHealing } from "../../../scripts/testing/healing.ts";
 import { createTokenVault } from "../_shared/adapters/token-vault.ts";
 
 let oauth: OAuthServer;
+let model: Listening & { asked: string[] };
 let healing: Healing;
 
 Deno.test.beforeAll(async () => {
   oauth = await startOAuthServer();
   const provider = await startProvider({ isActive: oauth.isActive });
-  healing = await startHealing({ provider, privateHosts: [oauth.host] });
+  const asked: string[] = [];
+  const server = await listen(async (request, response) => {
+    asked.push(request.headers.authorization + (await readBody(request)));
+    response.end(
+      JSON.stringify({ choices: [{ message: { content: "It was the moon. password=canary-1234" } }] }),
+    );
+  });
+  model = { ...server, asked };
+  healing = await startHealing({
+    provider,
+    privateHosts: [oauth.host, model.host],
+    env: { OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: `http://${model.host}/v1` },
+  });
 });
 Deno.test.afterAll(async () => {
   await healing.stop();
   await oauth.stop();
+  await model.stop();
 });
 
 const requestsTo = (path: string) => healing.provider.requests.filter((request) => request.path === path);
@@ -134,6 +149,19 @@ Deno.test("an unknown failure is repeated once and then scheduled", async () => 
   });
   assert.deepEqual([body.status, body.retry_scheduled], ["pending", true]);
   assert.equal(requestsTo("/odd").length, 1);
+});
+
+Deno.test("a language model explains an unclear failure for people when the report asks for it", async () => {
+  const service = await healing.register();
+  const event_id = crypto.randomUUID();
+  await healing.report(service, "/unclear", {
+    ...{ event_id, http_status: null, error_code: null, useLLM: true },
+    error_message: "the flux is sb_secret_canary9f8e7d6c5b",
+  });
+  const reasoning = await eventually(async () => (await healing.recoveryOf(event_id))!.llm_reasoning);
+  assert.equal(reasoning, "It was the moon. password=[redacted]");
+  assert.equal(model.asked.length, 1);
+  assert.match(model.asked[0]!, /^Bearer sk-test.*gpt-4o-mini.*the flux is \[redacted\]/);
 });
 
 Deno.test("a POST without an idempotency key is not repeated when it may have taken effect", async () => {
