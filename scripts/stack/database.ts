@@ -95,29 +95,29 @@ export async function lastingData(
 }
 
 /**
- * Takes the lasting data for this process. The system drops the lock however the process ends.
+ * Takes the lasting data for this process, and stops a database server that a killed run left on it. The system drops
+ * the lock however the process ends.
  *
  * @returns the way to give it back
  * @throws StackError `stack.running` when another process has it
  */
 export async function lockData(home: string): Promise<() => Promise<void>> {
   const file = await Deno.open(join(home, "stack.lock"), { create: true, read: true, write: true });
-  if (await file.tryLock(true)) {
-    // deno-lint-ignore require-await
-    return async () => file.close();
+  if (!await file.tryLock(true)) {
+    file.close();
+    throw new StackError(
+      "stack.running",
+      "A stack is already running on this data: stop it with Ctrl-C first.",
+    );
   }
-  file.close();
-  throw new StackError(
-    "stack.running",
-    "A stack is already running on this data: stop it with Ctrl-C first.",
-  );
+  await stopOrphan(join(home, "data"));
+  // deno-lint-ignore require-await
+  return async () => file.close();
 }
 
 /** Deletes the lasting data; the caller holds the lock. */
 export async function removeData(home: string): Promise<void> {
-  const data = join(home, "data");
-  await stopOrphan(data);
-  await rm(data, { recursive: true, force: true });
+  await rm(join(home, "data"), { recursive: true, force: true });
   await rm(join(home, "migrations.json"), { force: true });
 }
 
@@ -126,10 +126,8 @@ async function template({ project, home, programs, secrets }: DatabaseParts): Pr
   const bootstrap = bootstrapSql(secrets.databasePassword, "none");
   const digests = await migrationDigests(project);
   const seed = await readSeed(project);
-  const key = createHash("sha256").update(JSON.stringify([programs.bin, bootstrap, digests, seed])).digest(
-    "hex",
-  )
-    .slice(0, 16);
+  const ingredients = JSON.stringify([programs.bin, bootstrap, digests, seed]);
+  const key = createHash("sha256").update(ingredients).digest("hex").slice(0, 16);
   const folder = join(home, "templates");
   const finished = join(folder, key);
   if (await exists(finished)) return finished;

@@ -8,6 +8,8 @@ import type { PostgresPrograms } from "./postgres-programs.ts";
 import { commandLineOf } from "./processes.ts";
 import { StackError } from "./stack-error.ts";
 
+const longestStartMs = 60_000;
+
 /** How to run a cluster. */
 export interface ClusterOptions {
   port: number;
@@ -68,7 +70,7 @@ export async function createCluster(
 }
 
 /**
- * Starts a cluster and waits until it answers. A server that an earlier, killed run left on this folder is stopped first.
+ * Starts a cluster and waits until it answers.
  *
  * @throws StackError `postgres.no_start` with the last words of the server
  */
@@ -122,14 +124,12 @@ async function launch(
   dataFolder: string,
   options: ClusterOptions,
 ): Promise<{ server: Child; lastWords: () => string }> {
-  await stopOrphan(dataFolder);
   const settings: Record<string, string> = {
     port: String(options.port),
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",
     max_connections: "120",
     shared_buffers: "128MB",
-    wal_level: "logical",
     ...(options.durable ? {} : { fsync: "off", full_page_writes: "off" }),
     ...options.settings,
   };
@@ -151,18 +151,27 @@ async function launch(
       if (lines.push(line) > 20) lines.shift();
     },
   });
-  let gone = false;
-  server.ended.then(() => gone = true);
-  while (!await answers(options)) {
-    if (gone) {
-      throw new StackError(
-        "postgres.no_start",
-        `The database in ${dataFolder} does not start (${lastWords()}): replace it with an empty one by ${resetCommand}`,
-      );
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  try {
+    await untilItAnswers(server, options);
+  } catch (error) {
+    await server.stop(10_000);
+    if (error instanceof StackError) throw error;
+    throw new StackError(
+      "postgres.no_start",
+      `The database in ${dataFolder} does not start (${lastWords()}): replace it with an empty one by ${resetCommand}`,
+    );
   }
   return { server, lastWords };
+}
+
+async function untilItAnswers(server: Child, options: ClusterOptions): Promise<void> {
+  let ended = false;
+  server.ended.then(() => ended = true);
+  const deadline = Date.now() + longestStartMs;
+  while (!await answers(options)) {
+    if (ended || Date.now() > deadline) throw new Error(ended ? "ended" : "too slow");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 /** Whether the server takes sessions yet. */

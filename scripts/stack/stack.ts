@@ -1,11 +1,10 @@
 /** A whole Supabase-like project on this machine: database, Data and Auth APIs, Edge Functions, timers, one port. */
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import { parseEnv } from "node:util";
 import postgres, { type Sql } from "postgres";
 import { startApi } from "./api.ts";
 import { readVerifyJwt } from "./config.ts";
 import { databaseUrl, lastingData, lockData, throwAwayData } from "./database.ts";
+import { platformEnvironment, readEnvFile } from "./environment.ts";
 import { hostFunctions } from "./functions.ts";
 import { handleRequest } from "./gateway.ts";
 import { prepareHome, projectRoot } from "./paths.ts";
@@ -59,81 +58,33 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
+/** What has been started so far, to be stopped in reverse order. */
+type Undo = (() => Promise<unknown>)[];
+
 /**
  * Starts a stack and resolves when it answers.
  *
  * @throws StackError with one sentence for the user: `stack.running`, `port.in_use`, `postgres.no_start`, …
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
-  const {
-    project = projectRoot,
-    throwAway = false,
-    log = () => {},
-    progress = () => {},
-    timeLimitMs = 150_000,
-  } = options;
-  const port = options.port ?? (throwAway ? freePort() : 54321);
-  const databasePort = options.databasePort ?? (throwAway ? freePort() : 54322);
-  const undo: (() => Promise<unknown>)[] = [];
+  const undo: Undo = [];
   const stop = async () => {
     while (undo.length > 0) await undo.pop()!();
   };
   try {
     const home = await prepareHome();
-    if (!throwAway) undo.push(await lockData(home));
+    if (!options.throwAway) undo.push(await lockData(home));
+    const port = options.port ?? (options.throwAway ? freePort() : 54321);
     requireFreePort(port, "the gateway");
-    requireFreePort(databasePort, "the database");
 
-    progress("PostgreSQL 17");
     const secrets = await loadSecrets(home);
-    const parts = { project, home, secrets, programs: await unpackPostgres(home) };
-    progress("database with all migrations");
-    const lasting = throwAway ? undefined : await lastingData(parts);
-    const data = lasting?.data ?? await throwAwayData(parts);
-    if (throwAway) undo.push(() => rm(data, { recursive: true, force: true }));
-    const cluster = await startCluster(parts.programs, data, {
-      port: databasePort,
-      password: secrets.databasePassword,
-      durable: !throwAway,
-    });
-    undo.push(() => cluster.stop());
-
-    const ownUrl = databaseUrl(databasePort, secrets);
-    await lasting?.migrate(ownUrl);
-    const sql = postgres(ownUrl, { max: 10, onnotice: () => {} });
-    undo.push(() => sql.end({ timeout: 1 }));
-
-    progress("Data and Auth API, functions, gateway");
-    const api = await startApi(databaseUrl(databasePort, secrets, "local_api"), secrets, log);
-    undo.push(() => api.kill());
-
-    const url = `http://127.0.0.1:${port}`;
-    const env = {
-      ...platformEnvironment(url, ownUrl, secrets),
-      ...(throwAway ? {} : await readEnvFile(project)),
-      ...options.env,
-    };
-    const functions = hostFunctions(project, env, timeLimitMs, log);
-    undo.push(() => functions.stop());
-    const backends = { api, functions, secrets, timeLimitMs, verifyJwt: await readVerifyJwt(project) };
-    const server = Deno.serve(
-      { hostname: "127.0.0.1", port, onListen: () => {} },
-      (request, { remoteAddr }) => handleRequest(request, remoteAddr.hostname, backends),
-    );
-    undo.push(() => stopServing(server));
-
-    const invoker = await startInvoker(sql, url, secrets.internalWebhookToken, log);
-    undo.push(() => invoker.stop());
-    if (options.timers ?? !throwAway) {
-      const timers = await startTimers(sql, log);
-      undo.push(() => timers.stop());
-    }
+    const database = await startDatabase(home, secrets, options, undo);
+    const services = await startServices(`http://127.0.0.1:${port}`, database, secrets, options, undo);
     return {
-      ...{ url, databaseUrl: ownUrl, secrets, env, sql, stop },
-      databaseDied: cluster.died,
-      setEnv: (added) => functions.setEnv(added),
-      killFunction: (name) => functions.kill(name),
-      restartPostgres: () => cluster.crashAndRestart(),
+      ...{ databaseUrl: database.url, sql: database.sql, secrets, stop },
+      ...services,
+      databaseDied: database.cluster.died,
+      restartPostgres: () => database.cluster.crashAndRestart(),
     };
   } catch (error) {
     await stop();
@@ -141,28 +92,70 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-/** The variables that the hosted platform gives to every function, and the local values of this product's secrets. */
-function platformEnvironment(
-  url: string,
-  databaseUrl: string,
-  secrets: StackSecrets,
-): Record<string, string> {
-  return {
-    SUPABASE_URL: url,
-    SUPABASE_DB_URL: databaseUrl,
-    SUPABASE_ANON_KEY: secrets.anonKey,
-    SUPABASE_SERVICE_ROLE_KEY: secrets.serviceRoleKey,
-    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: secrets.publishableKey }),
-    SUPABASE_SECRET_KEYS: JSON.stringify({ default: secrets.secretKey }),
-    ENVIRONMENT: "development",
-    INTERNAL_WEBHOOK_TOKEN: secrets.internalWebhookToken,
-    TOKEN_ENCRYPTION_KEYS: secrets.tokenEncryptionKeys,
-  };
+async function startDatabase(home: string, secrets: StackSecrets, options: StackOptions, undo: Undo) {
+  const { project = projectRoot, throwAway = false, progress = () => {} } = options;
+  const port = options.databasePort ?? (throwAway ? freePort() : 54322);
+  requireFreePort(port, "the database");
+
+  progress("PostgreSQL 17");
+  const parts = { project, home, secrets, programs: await unpackPostgres(home) };
+  progress("database with all migrations");
+  const lasting = throwAway ? undefined : await lastingData(parts);
+  const data = lasting?.data ?? await throwAwayData(parts);
+  if (throwAway) undo.push(() => rm(data, { recursive: true, force: true }));
+  const cluster = await startCluster(parts.programs, data, {
+    port,
+    password: secrets.databasePassword,
+    durable: !throwAway,
+  });
+  undo.push(() => cluster.stop());
+
+  const url = databaseUrl(port, secrets);
+  await lasting?.migrate(url);
+  const sql = postgres(url, { max: 10, onnotice: () => {} });
+  undo.push(() => sql.end({ timeout: 1 }));
+  return { port, url, sql, cluster };
 }
 
-async function readEnvFile(project: string): Promise<Record<string, string>> {
-  const text = await Deno.readTextFile(join(project, "supabase/functions/.env")).catch(() => "");
-  return parseEnv(text) as Record<string, string>;
+async function startServices(
+  url: string,
+  database: { port: number; url: string; sql: Sql },
+  secrets: StackSecrets,
+  options: StackOptions,
+  undo: Undo,
+) {
+  const { project = projectRoot, log = () => {}, timeLimitMs = 150_000 } = options;
+  options.progress?.("Data and Auth API, functions, gateway");
+  const api = await startApi(databaseUrl(database.port, secrets, "local_api"), secrets, log);
+  undo.push(() => api.kill());
+
+  const env = {
+    ...platformEnvironment(url, database.url, secrets),
+    ...(options.throwAway ? {} : await readEnvFile(project)),
+    ...options.env,
+  };
+  const functions = hostFunctions(project, env, timeLimitMs, log);
+  undo.push(() => functions.stop());
+
+  const backends = { api, functions, secrets, timeLimitMs, verifyJwt: await readVerifyJwt(project) };
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: Number(new URL(url).port), onListen: () => {} },
+    (request, { remoteAddr }) => handleRequest(request, remoteAddr.hostname, backends),
+  );
+  undo.push(() => stopServing(server));
+
+  const invoker = await startInvoker(database.sql, url, secrets.internalWebhookToken, log);
+  undo.push(() => invoker.stop());
+  if (options.timers ?? !options.throwAway) {
+    const timers = await startTimers(database.sql, log);
+    undo.push(() => timers.stop());
+  }
+  return {
+    url,
+    env,
+    setEnv: (added: Record<string, string>) => functions.setEnv(added),
+    killFunction: (name: string) => functions.kill(name),
+  };
 }
 
 /** Lets requests in flight finish for a second, then goes on without them. */
