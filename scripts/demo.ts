@@ -1,7 +1,8 @@
 /** Real failures at real servers on this machine, healed before the eyes of whoever started the stack. */
 import assert from "node:assert/strict";
+import { until } from "./demo/checks.ts";
 import { type ChannelName, type Received } from "./demo/receiver.ts";
-import { type Scenario, scenarios, until } from "./demo/scenarios.ts";
+import { type Scenario, scenarios } from "./demo/scenarios.ts";
 import { createWorld, type World } from "./demo/world.ts";
 import type { Stack } from "./stack/stack.ts";
 

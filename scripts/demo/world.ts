@@ -5,7 +5,7 @@ import { integrationDeps } from "../../supabase/functions/_shared/integration/de
 import {
   createIntegration,
   type Integration,
-} from "../../supabase/functions/_shared/integration/integration.ts";
+} from "../../supabase/functions/_shared/integration/create-integration.ts";
 import type { Stack } from "../stack/stack.ts";
 import { type OAuthServer, startOAuthServer } from "./oauth-server.ts";
 import { type Provider, startProvider } from "./provider.ts";

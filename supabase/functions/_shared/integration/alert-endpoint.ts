@@ -6,7 +6,7 @@ import { errorResponse } from "../http/errors.ts";
 import type { CallResult } from "./call.ts";
 import { integrationDeps } from "./deps.ts";
 import { forceFailure } from "./forced-failure.ts";
-import { createIntegration } from "./integration.ts";
+import { createIntegration } from "./create-integration.ts";
 
 const MAX_MESSAGE = 3_000;
 
@@ -30,6 +30,7 @@ export function createAlertEndpoint(
 ): (request: Request) => Promise<Response> {
   const { project, internalToken, development } = readConfig(["project", "internalToken", "development"]);
   const deps = integrationDeps();
+  const integration = createIntegration(serviceName, deps);
   return createEndpoint({
     name,
     // The publishable key is public: outside of development it must not be enough to write to people.
@@ -49,8 +50,8 @@ export function createAlertEndpoint(
       const pretended = { service_name: serviceName, event_type: "alert.failed", request: outbound };
       const forced = await forceFailure(request, pretended, { ...deps, development });
       if (forced) return forced;
-      const integration = createIntegration(serviceName, deps, request.headers.get(ATTEMPT_HEADER));
-      const result = await integration.call({ event_type: "alert", request: outbound });
+      const attempt = request.headers.get(ATTEMPT_HEADER);
+      const result = await integration.call({ event_type: "alert", request: outbound, attempt });
       return answer(result, requestId);
     },
   });

@@ -22,6 +22,11 @@ export interface Call {
   };
   /** Details for people, recorded without secrets. */
   payload?: Record<string, unknown>;
+  /**
+   * The incoming request's `X-Self-Heal-Attempt`. With it the call is part of a recovery under way, which accounts for
+   * it: it is neither held back nor recorded nor reported.
+   */
+  attempt?: string | null;
   /** Limit of the exchange with the provider in milliseconds; 10,000 unless given. */
   timeoutMs?: number;
 }

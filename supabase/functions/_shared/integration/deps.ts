@@ -7,7 +7,7 @@ import { createLogger } from "../adapters/logger.ts";
 import { createTokenEndpoint } from "../adapters/oauth.ts";
 import { createTokenVault } from "../adapters/token-vault.ts";
 import { createGrantRefresher } from "../grants/refresher.ts";
-import type { IntegrationDeps } from "./integration.ts";
+import type { IntegrationDeps } from "./create-integration.ts";
 import { createJournal } from "./journal.ts";
 import { createTokenSource } from "./token-source.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseError, EgressError, type EgressRequest, type EgressResponse } from "../ports.ts";
 import type { Call } from "./call.ts";
-import { createIntegration, type IntegrationDeps } from "./integration.ts";
+import { createIntegration, type IntegrationDeps } from "./create-integration.ts";
 import type { FailedCall, Success } from "./journal.ts";
 
 const PERMITTED = {
@@ -19,10 +19,9 @@ const CALL: Call = {
 };
 
 /** An integration whose surroundings are in memory, and everything that they were asked. */
-function build({ permission = PERMITTED, answer = () => OK, attempt = null, token }: {
+function build({ permission = PERMITTED, answer = () => OK, token }: {
   permission?: object | (() => never);
   answer?: (request: EgressRequest) => EgressResponse;
-  attempt?: string | null;
   token?: { accessToken: string; version: number } | { error_code: string; error_message: string };
 } = {}) {
   const sent: EgressRequest[] = [];
@@ -55,7 +54,7 @@ function build({ permission = PERMITTED, answer = () => OK, attempt = null, toke
       failed: (call) => Promise.resolve(`event-${failures.push(call)}`),
     },
   };
-  return { integration: createIntegration("crm", deps, attempt), sent, failures, successes, errors };
+  return { integration: createIntegration("crm", deps), sent, failures, successes, errors };
 }
 
 Deno.test("a call that succeeds gives its answer and is recorded", async () => {
@@ -196,8 +195,8 @@ Deno.test("a request that holds a secret is made, and not kept", async () => {
 Deno.test("a call that is part of a recovery is made even so, and leaves no trace of its own", async () => {
   const permission = { ...PERMITTED, allowed: false, reason: "circuit_open", retry_at: null };
   for (const answer of [() => OK, () => ({ ...OK, status: 500 })]) {
-    const { integration, sent, failures, successes } = build({ permission, answer, attempt: "r1" });
-    await integration.call(CALL);
+    const { integration, sent, failures, successes } = build({ permission, answer });
+    await integration.call({ ...CALL, attempt: "r1" });
     assert.deepEqual([sent.length, failures.length, successes.length], [1, 0, 0]);
   }
 });

@@ -1,0 +1,108 @@
+import { isSuccess } from "../core/recovery/is-success.ts";
+import { storableRequest, type StoredRequest } from "../core/recovery/stored-request.ts";
+import type { Database, EgressResponse } from "../ports.ts";
+import { type Call, type CallFailure, type CallResult, describeFailure, endpointOf } from "./call.ts";
+import { integrationDeps } from "./deps.ts";
+import type { Journal } from "./journal.ts";
+import { askPermission, type Permission } from "./permission.ts";
+import { send, type SendDeps } from "./send.ts";
+
+const MAX_STORED_BODY = 64 * 1024;
+
+export interface Integration {
+  /**
+   * Makes a call. Never rejects: whatever goes wrong, at the provider, in the database or in self-healing, is in the
+   * result or in the log.
+   */
+  call(call: Call): Promise<CallResult>;
+}
+
+export interface IntegrationDeps extends SendDeps {
+  database: Database;
+  journal: Journal;
+}
+
+/**
+ * An integration whose calls heal themselves: each is let through by the circuit breaker, made with a token that is
+ * valid, recorded in `integration_events`, and reported to `integration-self-heal` when it failed. Create it once per
+ * function, outside of the handler.
+ *
+ * @param serviceName as registered in `integrations_master`; the calls of a service that is not are recorded and never
+ *   repeated
+ * @throws {ConfigError} naming every variable that is missing
+ */
+export function createIntegration(
+  serviceName: string,
+  deps: IntegrationDeps = integrationDeps(),
+): Integration {
+  return {
+    async call(call) {
+      const permission = await askPermission(deps, serviceName, call.user_id ?? null);
+      const request = prepare(call.request, permission);
+      if (!permission.allowed && !call.attempt) {
+        return await hold(deps, serviceName, call, request, permission);
+      }
+      const answer = await send(deps, serviceName, call, request, permission);
+      return await account(deps, serviceName, call, request, answer);
+    },
+  };
+}
+
+/** The request with all that a repetition needs, its idempotency key included. */
+function prepare(request: Call["request"], { idempotency_header }: Permission): StoredRequest {
+  const idempotency_key = idempotency_header ? request.idempotency_key ?? crypto.randomUUID() : null;
+  return { ...request, idempotency_key };
+}
+
+async function hold(
+  { journal }: IntegrationDeps,
+  serviceName: string,
+  call: Call,
+  request: StoredRequest,
+  { reason, retry_at }: Permission,
+): Promise<CallResult> {
+  const why = reason === "disabled" ? "it is disabled" : "its circuit breaker is open";
+  const event_id = await journal.failed({
+    ...toEvent(serviceName, call, "held", request),
+    request: storable(request),
+    http_status: null,
+    error_code: "circuit_open",
+    error_message: `Not sent to ${serviceName}: ${why}`,
+  });
+  return { outcome: "held", event_id, reason: reason!, retry_at };
+}
+
+/** Records what came of a call, unless a recovery does. */
+async function account(
+  { journal }: IntegrationDeps,
+  serviceName: string,
+  call: Call,
+  request: StoredRequest,
+  answer: EgressResponse | CallFailure,
+): Promise<CallResult> {
+  const response = "status" in answer ? answer : undefined;
+  if (response && isSuccess(response)) {
+    const event = toEvent(serviceName, call, "sent", request);
+    if (!call.attempt) journal.succeeded({ ...event, http_status: response.status });
+    return { outcome: "success", ...response };
+  }
+  const failure = "status" in answer ? describeFailure(answer) : answer;
+  const event = { ...toEvent(serviceName, call, "failed", request), ...failure, request: storable(request) };
+  const event_id = call.attempt ? null : await journal.failed({ ...event, response });
+  return { outcome: "failed", event_id, code: failure.error_code, message: failure.error_message, response };
+}
+
+function toEvent(serviceName: string, call: Call, what: "sent" | "failed" | "held", request: StoredRequest) {
+  return {
+    service_name: serviceName,
+    user_id: call.user_id ?? null,
+    event_type: `${call.event_type}.${what}`,
+    payload: call.payload,
+    endpoint: endpointOf(request),
+  };
+}
+
+/** The request as it can be kept, or null. */
+function storable(request: StoredRequest): StoredRequest | null {
+  return (request.body?.length ?? 0) > MAX_STORED_BODY ? null : storableRequest(request);
+}
