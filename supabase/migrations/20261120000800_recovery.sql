@@ -59,7 +59,8 @@ begin
   insert into public.integration_events (id, service_name, user_id, event_type, status, error_code, error_message, http_status, retry_count, payload, request)
   select r.event_id, r.service_name, r.user_id, 'call.failed', 'error', r.error_code, r.error_message, r.http_status, r.retry_count, r.payload, r.request
   from unnest(p_reports) r order by r.event_id
-  on conflict (id) do nothing;
+  on conflict (id) do update set request = excluded.request
+  where integration_events.request is null and excluded.request is not null;
 
   v_opened := private.open_groups(p_reports);
 
