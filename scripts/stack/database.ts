@@ -50,7 +50,8 @@ export async function throwAwayFolder(home: string): Promise<string> {
   const folder = join(home, "throw-away");
   await Deno.mkdir(folder, { recursive: true });
   for await (const { name } of Deno.readDir(folder)) {
-    if (isAlive(parseInt(name))) continue;
+    const owner = Number(/^(\d+)-/.exec(name)?.[1]);
+    if (!owner || isAlive(owner)) continue;
     await stopOrphan(join(folder, name));
     await rm(join(folder, name), { recursive: true, force: true });
   }

@@ -42,7 +42,7 @@ export async function createCluster(
   dataFolder: string,
   password: string,
 ): Promise<void> {
-  const passwordFile = await Deno.makeTempFile({ dir: dirname(dataFolder) });
+  const passwordFile = await Deno.makeTempFile({ dir: dirname(dataFolder), prefix: "password-" });
   try {
     await Deno.writeTextFile(passwordFile, password);
     await Deno.mkdir(dataFolder, { mode: 0o700 });
