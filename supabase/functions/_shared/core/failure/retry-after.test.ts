@@ -74,6 +74,18 @@ Deno.test("of several waits the longest wins, whoever says it", () => {
   }));
 });
 
+Deno.test("of several limits the one that is used up says how long to wait", () => {
+  strictEqual(
+    fromHeaders({
+      "x-rate-limit-remaining": "1079997",
+      "x-rate-limit-reset": String(epochSeconds + 880),
+      "x-app-limit-24hour-remaining": "0",
+      "x-app-limit-24hour-reset": String(epochSeconds + 41_220),
+    }),
+    41_220,
+  );
+});
+
 Deno.test("a limit that is not used up does not make anybody wait longer than Retry-After", () => {
   const reset = String(epochSeconds + 3000);
   strictEqual(
@@ -113,6 +125,23 @@ Deno.test("waits in bodies and texts are found where providers put them", () => 
   strictEqual(said(null, "please try again after '10' seconds"), 10);
   strictEqual(said(null, "Take a break for 8 minutes before trying again."), 480);
   strictEqual(said(null, "Retry after 2026-03-01T12:05:00.000Z"), 300);
+  strictEqual(said({ error: { type: "usage_limit_reached", resets_at: epochSeconds + 40 } }), 40);
+  strictEqual(said({ reset_in: "20" }), 20);
+});
+
+Deno.test("a wait in a sentence is read with its unit, its parts, its clock or its date", () => {
+  const said = (message: string) => retryAfterFromBody({ message, now });
+  strictEqual(said("retry after 250 ms"), 0.25);
+  strictEqual(said("please wait 250ms"), 0.25);
+  strictEqual(said("Your rate limit resets in ~30s."), 30);
+  strictEqual(said("Try again in approximately 5 seconds"), 5);
+  strictEqual(said("Try again in 1 minute and 30 seconds."), 90);
+  strictEqual(said("Retry in 2 hours, 5 minutes"), 7500);
+  strictEqual(said("Quota will be replenished in 12:44:39."), 45_879);
+  strictEqual(said("Next request allowed in 60 seconds"), 60);
+  strictEqual(said("Limit resets at 2026-03-01 12:10:00 UTC"), 600);
+  strictEqual(said("Blocked until 2026-03-01T13:10:00+01:00"), 600);
+  strictEqual(said("try again after Sun, 01 Mar 2026 13:00:00 UTC"), 3600);
 });
 
 Deno.test("numbers that are no waits are left alone", () => {
@@ -122,6 +151,9 @@ Deno.test("numbers that are no waits are left alone", () => {
       "The OAuth token used to make this call expired 7 second(s) ago.",
       "Please wait a few minutes before you try again.",
       "Request aborted due to timeout being reached (80000ms)",
+      "Too many requests: retry after 3 failed attempts was refused",
+      "Lock wait timeout of 50 seconds exceeded",
+      "The server is not available at 10.0.0.1",
     ]
   ) strictEqual(parseRetryAfter({ message, now }), null, message);
 });

@@ -1,8 +1,6 @@
 import { readHeaders } from "./headers.ts";
 import { jsonInText } from "./json-in-text.ts";
-
-/** Longest wait that is believed, in seconds (24 h). A provider that asks for more is asked again then. */
-export const LONGEST_WAIT_SECONDS = 86_400;
+import { instant, longest, milliseconds, resetValue, retryAfterValue, waitInText } from "./wait-values.ts";
 
 /** What a response says about waiting. */
 export interface RetryAfterInput {
@@ -61,14 +59,15 @@ export function retryAfterFromBody(input: RetryAfterInput): number | null {
   const queue: unknown[] = [document(input.body), document(input.message)];
   for (let i = 0; i < queue.length && i < 200; i++) {
     const node = queue[i];
-    if (typeof node === "string") found.push(fromText(node, now));
+    if (typeof node === "string") found.push(waitInText(node, now));
     if (typeof node !== "object" || node === null) continue;
     for (const [key, value] of Object.entries(node).slice(0, 50)) {
       const field = key.toLowerCase().replace(/[_-]/g, "");
-      const said = typeof value === "string" || typeof value === "number";
-      if (said && BODY_MILLISECONDS.has(field)) found.push(milliseconds(String(value)));
-      else if (said && BODY_SECONDS.has(field)) found.push(retryAfterValue(String(value), now));
-      else queue.push(value);
+      const said = typeof value === "string" || typeof value === "number" ? String(value) : null;
+      if (said !== null && BODY_MILLISECONDS.has(field)) found.push(milliseconds(said));
+      else if (said !== null && BODY_SECONDS.has(field)) found.push(retryAfterValue(said, now));
+      else if (said === null || !BODY_RESETS.has(field)) queue.push(value);
+      else if (input.limited !== false) found.push(resetValue(said, now));
     }
   }
   return longest(found);
@@ -78,87 +77,17 @@ function document(value: unknown): unknown {
   return typeof value === "string" ? jsonInText(value.slice(0, 65_536)) ?? value : value;
 }
 
-const RESET_HEADER = /rate-?limit.*-reset|^x-reset$/;
+const RESET_HEADER = /limit.*-reset|^x-reset$/;
 const RESET_WORD = /reset(?:-?(?:after|time|at))?/;
 const BODY_SECONDS = new Set(
-  "retryafter retryafterseconds retryaftersecs retrydelay estimatedtime".split(" "),
+  ("retryafter retryafterseconds retryaftersecs retryin retryinseconds retrydelay waitseconds" +
+    " estimatedtime").split(" "),
 );
 const BODY_MILLISECONDS = new Set("retryafterms retryaftermilliseconds retrydelayms".split(" "));
-const UNIT_SECONDS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
-const DURATION_PART = /(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)/g;
-const DURATION = /^(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h|d)){1,5}$/;
-const WAIT_PHRASE =
-  /\b(?:try again|retry(?:ing)?|wait|resets?|break|available|request this|banned)\b(?: [a-z]{1,12}){0,3}?:?( (?:in|after|for|until|at))?(?: about| at least)? ?['"(]?(\d[\d.:\-TZhms]{0,30})['")]? ?(milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)?/gi;
-
-function fromText(text: unknown, now: number | null): number | null {
-  if (typeof text !== "string") return null;
-  const found: (number | null)[] = [];
-  for (const [, preposition, amount = "", unit] of text.slice(0, 2000).matchAll(WAIT_PHRASE)) {
-    const number = amount.replace(/[.:-]+$/, "");
-    if (unit) found.push(retryAfterValue(number + shortUnit(unit), now));
-    else if (preposition) found.push(resetValue(number, now));
-  }
-  return longest(found);
-}
-
-function shortUnit(unit: string): string {
-  return unit.toLowerCase().startsWith("milli") ? "ms" : unit.charAt(0).toLowerCase();
-}
-
-/** Seconds, a duration, a date, or several of them joined by commas (how repeated headers arrive). */
-function retryAfterValue(value: string, now: number | null): number | null {
-  const text = value.trim();
-  if (/^\d+(?:\.\d+)?$/.test(text)) {
-    const seconds = Number(text);
-    const untilEpoch = now === null ? Infinity : Math.abs(seconds - now / 1000);
-    return untilEpoch <= LONGEST_WAIT_SECONDS ? untilInstant(seconds * 1000, now) : seconds;
-  }
-  if (/^[\d.]+(?:\s*,\s*[\d.]+)+$/.test(text)) {
-    return longest(text.split(",").map((part) => retryAfterValue(part, now)));
-  }
-  return duration(text) ?? untilInstant(instant(text), now);
-}
-
-/** A reset says either how many seconds are left or when: the size of the number tells (1e8 s are three years). */
-function resetValue(value: string, now: number | null): number | null {
-  const text = value.trim();
-  if (!/^\d+(?:\.\d+)?$/.test(text)) return duration(text) ?? untilInstant(instant(text), now);
-  const number = Number(text);
-  if (number < 1e8) return number;
-  return untilInstant(number < 1e11 ? number * 1000 : number, now);
-}
-
-function milliseconds(value: string): number | null {
-  return /^\d+(?:\.\d+)?$/.test(value.trim()) ? Number(value) / 1000 : duration(value.trim());
-}
-
-function duration(text: string): number | null {
-  if (!DURATION.test(text)) return null;
-  let seconds = 0;
-  for (const [, amount, unit = ""] of text.matchAll(DURATION_PART)) {
-    seconds += Number(amount) * (UNIT_SECONDS[unit] ?? 0);
-  }
-  return seconds;
-}
-
-/** A moment that has just passed means "now"; one more than a day ago is a stale or broken clock and says nothing. */
-function untilInstant(then: number | null, now: number | null): number | null {
-  if (then === null || now === null) return null;
-  const seconds = (then - now) / 1000;
-  if (seconds < -LONGEST_WAIT_SECONDS) return null;
-  return Math.max(0, seconds);
-}
-
-/** Milliseconds since 1970 of a Date, an ISO 8601 date or any of the three HTTP date forms (always UTC), or null. */
-function instant(value: unknown): number | null {
-  if (value instanceof Date) return Number.isFinite(value.getTime()) ? value.getTime() : null;
-  if (typeof value !== "string" || value.length > 64) return null;
-  const iso = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(value);
-  if (!iso && !/^[A-Za-z]{3,9},? ?.{0,20}\d\d:\d\d:\d\d/.test(value)) return null;
-  const zoned = /(?:Z|GMT|UTC|[+-]\d\d:?\d\d)$/i.test(value.trim());
-  const time = Date.parse(zoned ? value : value + (iso ? "Z" : " GMT"));
-  return Number.isFinite(time) ? time : null;
-}
+const BODY_RESETS = new Set(
+  ("reset resetat resetsat resettime resetin resetsin resetinseconds resetsinseconds resetafter" +
+    " retryat").split(" "),
+);
 
 /** Members of a RateLimit field: `"default";r=0;t=30` (current draft) or `limit=10, remaining=0, reset=12` (older). */
 function rateLimitMembers(value: string): { remaining: number; reset: string }[] {
@@ -168,12 +97,4 @@ function rateLimitMembers(value: string): { remaining: number; reset: string }[]
     const remaining = /\b(?:r|remaining)=(\d+)/.exec(member)?.[1];
     return reset === undefined ? [] : [{ remaining: Number(remaining ?? NaN), reset }];
   });
-}
-
-function longest(waits: (number | null)[]): number | null {
-  let best: number | null = null;
-  for (const wait of waits) {
-    if (wait !== null && wait >= 0 && (best === null || wait > best)) best = wait;
-  }
-  return best === null ? null : Math.round(Math.min(best, LONGEST_WAIT_SECONDS) * 1000) / 1000;
 }
