@@ -1,6 +1,7 @@
 /** A throw-away stack with a provider, and the calls that tests of self-healing make. */
-import type { Provider } from "../demo/provider.ts";
-import { startProvider } from "../demo/provider.ts";
+import { createTokenVault } from "../../supabase/functions/_shared/adapters/token-vault.ts";
+import type { OAuthServer } from "../demo/oauth-server.ts";
+import { type Provider, startProvider } from "../demo/provider.ts";
 import type { Stack } from "../stack/stack.ts";
 import { testStack } from "./stack.ts";
 
@@ -9,6 +10,14 @@ export interface HealAnswer {
   status: number;
   // deno-lint-ignore no-explicit-any
   body: any;
+}
+
+/** A service with a grant, and its secrets in plain text. */
+export interface Connected {
+  service: string;
+  grantId: string;
+  accessToken: string;
+  refreshToken: string;
 }
 
 export interface Healing {
@@ -23,6 +32,8 @@ export interface Healing {
   scan(known?: Record<string, unknown>): Promise<HealAnswer>;
   /** Registers a service that lives at the provider and honours idempotency keys; returns its name. */
   register(known?: Record<string, unknown>): Promise<string>;
+  /** Registers a service whose grant of the OAuth server expires in `expiresIn` seconds; it has expired unless given. */
+  connect(oauth: OAuthServer, expiresIn?: number): Promise<Connected>;
   /** The recovery of an event. */
   recoveryOf(eventId: string): Promise<Record<string, unknown> | undefined>;
   stop(): Promise<void>;
@@ -54,20 +65,36 @@ export async function startHealing(
     });
     return { status: response.status, body: await response.json() };
   };
+  const register: Healing["register"] = async (known = {}) => {
+    const service_name = `service-${crypto.randomUUID()}`;
+    const row = {
+      service_name,
+      allowed_hosts: [where.host],
+      idempotency_header: "Idempotency-Key",
+      ...known,
+    };
+    await stack.sql`insert into integrations_master ${stack.sql(row)}`;
+    return service_name;
+  };
   return {
-    ...{ stack, provider: where, log, post },
+    ...{ stack, provider: where, log, post, register },
     report: (service, path, known = {}) => post(failureReport(service, where.url + path, known)),
     scan: (known = {}) => post({ mode: "scan", ...known }),
-    async register(known = {}) {
-      const service_name = `service-${crypto.randomUUID()}`;
-      const row = {
-        service_name,
-        allowed_hosts: [where.host],
-        idempotency_header: "Idempotency-Key",
-        ...known,
-      };
-      await stack.sql`insert into integrations_master ${stack.sql(row)}`;
-      return service_name;
+    async connect(oauth, expiresIn = -60) {
+      const vault = createTokenVault(stack.secrets.tokenEncryptionKeys);
+      const [id, grantId] = [crypto.randomUUID(), crypto.randomUUID()];
+      const client_secret = await vault.seal(`integrations_master/${id}/client_secret`, oauth.clientSecret);
+      const service = await register({
+        id,
+        allowed_hosts: [where.host, oauth.host],
+        oauth_config: { token_url: oauth.tokenUrl, client_id: oauth.clientId, client_secret },
+      });
+      const { accessToken, refreshToken } = await oauth.connect();
+      const row = `user_integrations/${grantId}`;
+      await stack.sql`select save_grant(${service}, null, ${grantId},
+        ${await vault.seal(`${row}/access_token`, accessToken)},
+        ${await vault.seal(`${row}/refresh_token`, refreshToken)}, ${expiresIn})`;
+      return { service, grantId, accessToken, refreshToken };
     },
     async recoveryOf(eventId) {
       const [row] = await stack.sql`select * from system_integrity_events where event_id = ${eventId}`;

@@ -34,6 +34,7 @@ function workItem(known: Partial<WorkItem> = {}): WorkItem {
     allowed_hosts: ["api.test"],
     idempotency_header: "Idempotency-Key",
     has_grant: false,
+    token_version: null,
     token_version_seen: null,
     ...known,
   };
@@ -65,7 +66,13 @@ async function recovering(
 }
 
 const bearer = { ...request, auth: "bearer" as const };
-const expired = { category: "auth" as const, http_status: 401, has_grant: true, token_version_seen: 4 };
+const expired = {
+  category: "auth" as const,
+  http_status: 401,
+  has_grant: true,
+  token_version: 4,
+  token_version_seen: 4,
+};
 const fresh = (accessToken: string): FreshToken => ({
   kind: "fresh",
   accessToken,
@@ -134,6 +141,47 @@ Deno.test("a fresh token that is refused, too, counts as a failure after the ref
   ]);
   const third = await recovering({ ...expired, request: bearer, attempts: 2 }, refused);
   assert.deepEqual([third.result.outcome, third.result.delay_seconds], ["gave_up", undefined]);
+});
+
+const denied = { status: 401, body: '{"error":"invalid_token"}' };
+
+Deno.test("a token that was replaced just before the report is tried first, and replaced when it is refused", async () => {
+  const recent = { ...expired, token_version: 5, token_version_seen: 4, request: bearer };
+  const works = await recovering(recent, { tokens: [fresh("recent")] });
+  assert.deepEqual([works.result.outcome, works.asked.length], ["resolved", 1]);
+  const stale = await recovering(recent, {
+    answers: [denied, {}],
+    tokens: [fresh("recent"), { ...fresh("newest"), tokenVersion: 6 } as FreshToken],
+  });
+  assert.deepEqual(stale.asked, [["orders", null, 4], ["orders", null, 5]]);
+  assert.deepEqual(stale.requests.map(({ headers }) => headers!["authorization"]), [
+    "Bearer recent",
+    "Bearer newest",
+  ]);
+  assert.deepEqual([stale.result.outcome, stale.result.attempts], ["resolved", 2]);
+});
+
+Deno.test("a token that expires in the middle of an outage is replaced within the round", async () => {
+  const stored: FreshToken = { kind: "fresh", accessToken: "stored", tokenVersion: 4, expiresAt: null };
+  const { result, requests } = await recovering({ request: bearer, token_version: 4 }, {
+    answers: [denied, {}],
+    tokens: [stored, fresh("new")],
+  });
+  assert.deepEqual([result.outcome, result.after_refresh, requests.length], ["resolved", true, 2]);
+});
+
+Deno.test("a call that names the token it used is not repeated with a third one", async () => {
+  const named = { ...bearer, token_version: 4 };
+  const { result, asked, requests } = await recovering(
+    { ...expired, token_version: 5, request: named },
+    { answers: [denied], tokens: [fresh("recent")] },
+  );
+  assert.deepEqual([asked.length, requests.length, result.outcome, result.after_refresh], [
+    1,
+    1,
+    "failed",
+    true,
+  ]);
 });
 
 Deno.test("without a stored request the token is refreshed and the failure waits for the next success", async () => {

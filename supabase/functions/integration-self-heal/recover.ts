@@ -7,7 +7,7 @@ import type { StoredRequest } from "../_shared/core/recovery/stored-request.ts";
 import type { GrantRefresher } from "../_shared/grants/refresher.ts";
 import type { Clock, Egress, Random } from "../_shared/ports.ts";
 import { callAgain, type CallAnswer } from "./call-again.ts";
-import { prepareToken, type Token } from "./prepare-token.ts";
+import { prepareToken, replaceToken, type Token } from "./prepare-token.ts";
 import type { RecoveryResult, WorkItem } from "./recovery-store.ts";
 
 export interface RecoverOptions {
@@ -46,13 +46,7 @@ export function createRecover(options: RecoverOptions): Recover {
     const token = await prepareToken(options, work, deadline - CALL_RESERVE_MS);
     if ("outcome" in token) return token;
     if (!request) return notRepeated("The request was not stored");
-    const replay = buildReplay(request, {
-      recoveryId: work.recovery_id,
-      idempotencyHeader: work.idempotency_header,
-      accessToken: token.accessToken,
-      url,
-    });
-    return await repeat(options, work, { request, replay, token, firstDelayMs, deadline });
+    return await repeat(options, work, { request, url, token, firstDelayMs, deadline });
   };
 }
 
@@ -69,6 +63,15 @@ function notRepeated(reason: string): RecoveryResult {
     attempts: 0,
     reached_provider: false,
   };
+}
+
+function replayOf(work: WorkItem, { request, url }: Round, { accessToken }: Token): Replay {
+  return buildReplay(request, {
+    recoveryId: work.recovery_id,
+    idempotencyHeader: work.idempotency_header,
+    accessToken,
+    url,
+  });
 }
 
 /** Whether the round's first call is safe. Later rounds were found safe when they were scheduled. */
@@ -93,7 +96,7 @@ function keyed(request: StoredRequest, work: WorkItem): StoredRequest {
 
 interface Round {
   request: StoredRequest;
-  replay: Replay;
+  url: string | undefined;
   token: Token;
   firstDelayMs: number;
   deadline: number;
@@ -101,19 +104,26 @@ interface Round {
 
 async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Promise<RecoveryResult> {
   const { clock, random } = options;
-  let delayMs = round.firstDelayMs;
+  let { token, firstDelayMs: delayMs } = round;
   for (let calls = 1;; calls++) {
     if (delayMs > 0) await clock.sleep(delayMs);
-    const answer = await callAgain(options, work, round.replay, round.deadline);
+    const answer = await callAgain(options, work, replayOf(work, round, token), round.deadline);
     const { failure } = answer;
-    if (!failure) return resolved(work, round.token, calls);
+    if (!failure) return resolved(work, token, calls);
+    if (failure.category === "auth" && token.bearer && !token.fresh) {
+      const replacement = await replaceToken(options, work, token, round.deadline - CALL_RESERVE_MS);
+      if ("outcome" in replacement) return { ...replacement, attempts: calls, reached_provider: true };
+      token = replacement;
+      delayMs = 0;
+      continue;
+    }
     const next = decideNextStep({
       failure,
       safe: safeAfter(answer, work, round.request),
       calls,
       callsAllowed: work.attempts_allowed,
       callsBefore: work.attempts,
-      refreshed: round.token.refreshed,
+      refreshed: token.refreshed,
       remainingMs: round.deadline - clock.now(),
       random: random(),
     });
@@ -128,7 +138,7 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
       delay_seconds: next.delay_seconds,
       attempts: calls,
       reached_provider: answer.status !== null,
-      after_refresh: round.token.refreshed,
+      after_refresh: token.refreshed,
       category,
       http_status: answer.status,
       error_code: answer.code,

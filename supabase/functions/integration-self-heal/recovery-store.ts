@@ -31,7 +31,9 @@ export interface WorkItem {
   allowed_hosts: string[];
   idempotency_header: string | null;
   has_grant: boolean;
-  /** Version of the token that the failed call used; null without a grant. */
+  /** Version of the grant's token now; null without a grant. */
+  token_version: number | null;
+  /** Version of the token that the failed call used, or probably used; null without a grant. */
   token_version_seen: number | null;
 }
 

@@ -150,19 +150,9 @@ Deno.test("scans that run at the same time share the work and do nothing twice",
 });
 
 Deno.test("tokens are refreshed before they expire", async () => {
-  const [integrationId, grantId] = [crypto.randomUUID(), crypto.randomUUID()];
-  const vault = createTokenVault(healing.stack.secrets.tokenEncryptionKeys);
-  const secret = await vault.seal(`integrations_master/${integrationId}/client_secret`, oauth.clientSecret);
-  const service = await healing.register({
-    id: integrationId,
-    allowed_hosts: [oauth.host],
-    oauth_config: { token_url: oauth.tokenUrl, client_id: oauth.clientId, client_secret: secret },
-  });
-  const { accessToken, refreshToken } = await oauth.connect();
-  await healing.stack.sql`select save_grant(${service}, null, ${grantId},
-    ${await vault.seal(`user_integrations/${grantId}/access_token`, accessToken)},
-    ${await vault.seal(`user_integrations/${grantId}/refresh_token`, refreshToken)}, 300)`;
+  const { grantId } = await healing.connect(oauth, 300);
   await healing.scan();
+  const vault = createTokenVault(healing.stack.secrets.tokenEncryptionKeys);
   const [grant] = await healing.stack.sql`select token_version, access_token from user_integrations`;
   assert.equal(grant!.token_version, 2);
   assert.equal(

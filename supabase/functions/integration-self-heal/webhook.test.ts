@@ -3,7 +3,6 @@ import { type OAuthServer, startOAuthServer } from "../../../scripts/demo/oauth-
 import { behaviours, startProvider } from "../../../scripts/demo/provider.ts";
 import { listen, type Listening, readBody } from "../../../scripts/demo/listen.ts";
 import { eventually, failureReport, type Healing, startHealing } from "../../../scripts/testing/healing.ts";
-import { createTokenVault } from "../_shared/adapters/token-vault.ts";
 
 let oauth: OAuthServer;
 let model: Listening & { asked: string[] };
@@ -58,26 +57,7 @@ Deno.test("an outage is ridden through: the call is repeated until it succeeds, 
 });
 
 Deno.test("an expired token is refreshed and the call repeated with the new one", async () => {
-  const integrationId = crypto.randomUUID();
-  const grantId = crypto.randomUUID();
-  const vault = createTokenVault(healing.stack.secrets.tokenEncryptionKeys);
-  const service = await healing.register({
-    id: integrationId,
-    allowed_hosts: [healing.provider.host, oauth.host],
-    oauth_config: {
-      token_url: oauth.tokenUrl,
-      client_id: oauth.clientId,
-      client_secret: await vault.seal(
-        `integrations_master/${integrationId}/client_secret`,
-        oauth.clientSecret,
-      ),
-    },
-  });
-  const { accessToken, refreshToken } = await oauth.connect();
-  await healing.stack.sql`select save_grant(${service}, null, ${grantId},
-    ${await vault.seal(`user_integrations/${grantId}/access_token`, accessToken)},
-    ${await vault.seal(`user_integrations/${grantId}/refresh_token`, refreshToken)}, 1)`;
-
+  const { service, accessToken, refreshToken } = await healing.connect(oauth);
   const { body } = await healing.post({
     ...failureReport(service, `${healing.provider.url}/private/orders`),
     http_status: 401,
@@ -103,6 +83,21 @@ Deno.test("an expired token is refreshed and the call repeated with the new one"
   for (const secret of [token, accessToken, refreshToken, oauth.clientSecret]) {
     assert.ok(!everything.includes(secret), "a secret was stored or printed in plain text");
   }
+});
+
+Deno.test("200 calls that failed with one expired token are healed by one refresh", async () => {
+  const { service } = await healing.connect(oauth);
+  const before = oauth.tokenAnswers.length;
+  const reports = Array.from({ length: 200 }, () =>
+    failureReport(service, "", {
+      http_status: 401,
+      error_code: "invalid_token",
+      error_message: "The access token expired",
+      request: { method: "POST", url: `${healing.provider.url}/private/many`, body: "{}", auth: "bearer" },
+    }));
+  const answers = await Promise.all(reports.map((report) => healing.post(report)));
+  assert.deepEqual(answers.filter(({ body }) => body.status !== "resolved"), []);
+  assert.deepEqual(oauth.tokenAnswers.slice(before), [200]);
 });
 
 Deno.test("a rate limit without a time is retried at once, one with a long time exactly then", async () => {
