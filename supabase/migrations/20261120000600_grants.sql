@@ -49,6 +49,7 @@ alter table public.user_integrations enable row level security;
 revoke all on public.user_integrations from public, anon, authenticated, service_role;
 grant select, insert, update, delete on public.user_integrations to service_role;
 
+-- Here and elsewhere a grant is looked up by (user_id = x or (user_id is null and x is null)): IS NOT DISTINCT FROM uses no index.
 create function public.claim_refresh(p_service_name text, p_user_id uuid, p_seen_version integer, p_lease_seconds integer default 60)
 returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -58,7 +59,7 @@ declare
   v_outcome text;
 begin
   select * into v_grant from public.user_integrations g
-  where g.service_name = p_service_name and g.user_id is not distinct from p_user_id for update;
+  where g.service_name = p_service_name and (g.user_id = p_user_id or (g.user_id is null and p_user_id is null)) for update;
   select * into v_integration from public.integrations_master i where i.service_name = p_service_name;
   v_outcome := case
     when v_grant.id is null then 'no_grant'

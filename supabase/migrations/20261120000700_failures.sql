@@ -176,7 +176,7 @@ create function private.release_recoveries(p_service_name text, p_user_id uuid) 
 language sql set search_path = '' as $$
   update public.system_integrity_events e set next_retry_at = now(), updated_at = now()
   from public.integration_events c
-  where e.service_name = p_service_name and e.user_id is not distinct from p_user_id and e.status in ('pending', 'disabled')
+  where e.service_name = p_service_name and (e.user_id = p_user_id or (e.user_id is null and p_user_id is null)) and e.status in ('pending', 'disabled')
     and e.failure_category = 'auth' and e.leased_until is null and (e.next_retry_at is null or e.next_retry_at > now())
     and c.id = e.event_id and c.request is not null;
 $$;

@@ -69,7 +69,7 @@ begin
       (r.plan ->> 'step')::private.plan_step as step, coalesce((r.plan ->> 'attempts')::integer, 1) as wanted,
       now() + make_interval(secs => (r.plan ->> 'delay_seconds')::double precision) as wait_until,
       (select c.request is not null from public.integration_events c where c.id = r.event_id) or (r.category = 'auth' and exists (
-        select from public.user_integrations g where g.service_name = r.service_name and g.user_id is not distinct from r.user_id
+        select from public.user_integrations g where g.service_name = r.service_name and (g.user_id = r.user_id or (g.user_id is null and r.user_id is null))
           and g.refresh_token is not null and not g.needs_reauth)) as recoverable
     from unnest(p_reports) r left join public.integrations_master i on i.service_name = r.service_name
   ), gated as (
@@ -215,12 +215,17 @@ begin
     'refreshable', e.analyzer_signals -> 'refreshable', 'retry_count', c.retry_count, 'created_at', e.created_at,
     'request', c.request, 'allowed_hosts', i.allowed_hosts, 'idempotency_header', i.idempotency_header,
     'has_grant', g.id is not null, 'grant_id', g.id,
-    'token_version_seen', coalesce(substring(c.request ->> 'token_version' from '^\d{1,9}$')::integer, g.token_version - (g.token_refreshed_at > e.created_at)::integer)
+    -- A call that does not say which token it used may have failed shortly before that token was replaced.
+    'token_version', g.token_version, 'token_version_seen', coalesce(substring(c.request ->> 'token_version' from '^\d{1,9}$')::integer,
+      g.token_version - coalesce(g.token_refreshed_at > coalesce(c.created_at, e.created_at) - interval '1 minute', false)::integer)
   ) order by e.next_retry_at, e.id), '[]')
   from public.system_integrity_events e
   join public.integrations_master i on i.service_name = e.service_name
   left join public.integration_events c on c.id = e.event_id
-  left join public.user_integrations g on g.service_name = e.service_name and g.user_id is not distinct from e.user_id
+  left join lateral (
+    select * from public.user_integrations u
+    where u.service_name = e.service_name and (u.user_id = e.user_id or (u.user_id is null and e.user_id is null)) offset 0
+  ) g on true
   where e.id = any (p_recovery_ids));
 end $$;
 comment on function private.work_items(uuid[], uuid[]) is
@@ -439,7 +444,7 @@ language sql set search_path = '' as $$
     where r.outcome = 'resolved' or (r.after_refresh and r.outcome in ('failed', 'gave_up') and r.failure_category = 'auth')
     group by 1, 2
   ) f
-  where g.service_name = f.service_name and g.user_id is not distinct from f.user_id
+  where g.service_name = f.service_name and (g.user_id = f.user_id or (g.user_id is null and f.user_id is null))
     and (not f.resolved or g.consecutive_failures > 0);
 $$;
 comment on function private.settle_grants(jsonb) is

@@ -8,7 +8,7 @@ declare
   v_probe boolean := false;
 begin
   select * into v_integration from public.integrations_master i where i.service_name = p_service_name;
-  select * into v_grant from public.user_integrations g where g.service_name = p_service_name and g.user_id is not distinct from p_user_id;
+  select * into v_grant from public.user_integrations g where g.service_name = p_service_name and (g.user_id = p_user_id or (g.user_id is null and p_user_id is null));
   if v_integration.breaker_state <> 'closed' and v_integration.breaker_until <= now()
     and (v_integration.enabled or v_integration.disabled_by = 'self-heal')
   then
@@ -49,17 +49,19 @@ language sql security definer set search_path = '' as $$
 $$;
 comment on function public.record_integration_events(jsonb) is 'Stores calls of integrations, each id once, and returns the ids in order.';
 
+-- Planned anew each time: the plan for a few minutes' events is not the one for all of them.
 create function public.missed_events(p_window_minutes integer default 15, p_limit integer default 50) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set plan_cache_mode = force_custom_plan as $$
 declare
+  v_since timestamptz;
   v_events jsonb;
 begin
+  select least(now(), w.scanned_until) - make_interval(mins => p_window_minutes) into v_since from private.scan_watermark w;
   select coalesce(jsonb_agg(to_jsonb(e) order by e.created_at), '[]') into v_events
   from (
     select c.id, c.service_name, c.user_id, c.error_code, c.error_message, c.http_status, c.retry_count, c.payload, c.request, c.created_at
-    from public.integration_events c, private.scan_watermark w
-    where c.status = 'error' and c.service_name is not null
-      and c.created_at > least(now(), w.scanned_until) - make_interval(mins => p_window_minutes)
+    from public.integration_events c
+    where c.status = 'error' and c.service_name is not null and c.created_at > v_since
       and not exists (select from public.system_integrity_events e where e.event_id = c.id)
     order by c.created_at limit p_limit
   ) e;

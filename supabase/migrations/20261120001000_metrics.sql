@@ -110,12 +110,14 @@ comment on column public.service_success_rates.success_rate is 'Share that succe
 comment on column public.service_success_rates.first_try_success_rate is 'Share that succeeded at once, 0 to 1; null: no call ended.';
 
 create view public.llm_usage with (security_invoker = true) as
-select d.day::date as day, count(e.id) as failures, count(e.llm_reasoning) as explained,
-  round(count(e.llm_reasoning)::numeric / nullif(count(e.id), 0), 4) as share
+select d.day::date as day, coalesce(e.failures, 0) as failures, coalesce(e.explained, 0) as explained, round(e.explained::numeric / e.failures, 4) as share
 from generate_series(date_trunc('day', now() at time zone 'UTC') - interval '29 days', now() at time zone 'UTC', interval '1 day') d (day)
-left join public.system_integrity_events e
-  on e.created_at >= d.day at time zone 'UTC' and e.created_at < (d.day + interval '1 day') at time zone 'UTC'
-group by d.day
+left join (
+  select date_trunc('day', f.created_at at time zone 'UTC') as day, count(*) as failures, count(f.llm_reasoning) as explained
+  from public.system_integrity_events f
+  where f.created_at > now() - interval '30 days'
+  group by 1
+) e on e.day = d.day
 order by d.day desc;
 comment on view public.llm_usage is 'How many of the failures of each of the last 30 days a language model explained.';
 comment on column public.llm_usage.day is 'The day, UTC.';
