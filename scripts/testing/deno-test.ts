@@ -14,7 +14,8 @@ export async function runDenoTest(command: string[], args: string[], files: stri
   const { stdout, stderr, success } = await new Deno.Command(program!, {
     args: [...rest, "test", ...args, ...files],
     cwd: projectRoot,
-    env: { NO_COLOR: "1" },
+    // Deno 2.1 trusts only its own certificates unless told to trust the machine's too, as newer versions do.
+    env: { NO_COLOR: "1", DENO_TLS_CA_STORE: "system,mozilla" },
     stdin: "null",
     signal: AbortSignal.timeout(longestRunMs),
   }).output();
