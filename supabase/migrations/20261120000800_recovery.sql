@@ -444,8 +444,11 @@ language sql set search_path = '' as $$
     where r.outcome = 'resolved' or (r.after_refresh and r.outcome in ('failed', 'gave_up') and r.failure_category = 'auth')
     group by 1, 2
   ) f
-  where g.service_name = f.service_name and (g.user_id = f.user_id or (g.user_id is null and f.user_id is null))
-    and (not f.resolved or g.consecutive_failures > 0);
+  cross join lateral (
+    select u.id from public.user_integrations u
+    where u.service_name = f.service_name and (u.user_id = f.user_id or (u.user_id is null and f.user_id is null)) offset 0
+  ) owned
+  where g.id = owned.id and (not f.resolved or g.consecutive_failures > 0);
 $$;
 comment on function private.settle_grants(jsonb) is
   'A grant that failed although its token was fresh is counted, and needs a new consent at the auth threshold; a success ends the count.';

@@ -1,6 +1,6 @@
 -- What is read is what Postgres counted in this transaction.
 begin;
-select plan(4);
+select plan(5);
 create function pg_temp.rows_read() returns bigint language sql volatile as $$
   select coalesce(idx_tup_fetch, 0) + seq_tup_read from pg_stat_xact_user_tables where relid = 'public.user_integrations'::regclass
 $$;
@@ -23,6 +23,10 @@ select cmp_ok(
   pg_temp.rows_read_by($$select tests.fail(1, 'acme', 'auth', jsonb_build_object('user_id', tests.id(7)))$$), '<=', 10::bigint, 'a report');
 update public.system_integrity_events set leased_until = null;
 select cmp_ok(pg_temp.rows_read_by('select claim_recoveries(10)'), '<=', 3::bigint, 'a claim');
+
+select cmp_ok(
+  pg_temp.rows_read_by($$select tests.finish(private.work_items(array[(tests.recovery(1)).id]) -> 0, 'failed', '{"after_refresh": true}')$$), '<=', 10::bigint,
+  'and its end');
 
 select * from finish();
 rollback;
