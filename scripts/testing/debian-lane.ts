@@ -88,12 +88,6 @@ async function missingPackages(): Promise<string | undefined> {
 
 async function installPackages(): Promise<boolean> {
   if (Deno.env.get("CI") !== "true" || Deno.uid() !== 0 || !await exists("/usr/bin/apt-get")) return false;
-  // Debian would start a cluster of its own at once; this lane needs only the programs.
-  await Deno.mkdir("/etc/postgresql-common/createcluster.d", { recursive: true });
-  await Deno.writeTextFile(
-    "/etc/postgresql-common/createcluster.d/none.conf",
-    "create_main_cluster = false\n",
-  );
   for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
     const { success, stderr } = await new Deno.Command("apt-get", {
       args: ["-qq", ...args],
