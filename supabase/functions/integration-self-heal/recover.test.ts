@@ -29,11 +29,10 @@ function workItem(known: Partial<WorkItem> = {}): WorkItem {
     failure_reason: "unavailable",
     http_status: 503,
     error_code: null,
-    refreshable: null,
+    created_at: "2026-01-02T03:04:00+00:00",
     request,
     allowed_hosts: ["api.test"],
     idempotency_header: "Idempotency-Key",
-    has_grant: false,
     token_version: null,
     token_version_seen: null,
     ...known,
@@ -69,7 +68,6 @@ const bearer = { ...request, auth: "bearer" as const };
 const expired = {
   category: "auth" as const,
   http_status: 401,
-  has_grant: true,
   token_version: 4,
   token_version_seen: 4,
 };
@@ -311,4 +309,22 @@ Deno.test("what a dead worker may have sent is sent again only under its idempot
 Deno.test("an item over which every worker died is given up without another try", async () => {
   const { result, requests } = await recovering({ taken_over: true, attempts: 12 });
   assert.deepEqual([result.outcome, requests.length], ["gave_up", 0]);
+});
+
+Deno.test("an idempotency key that the provider has forgotten meanwhile protects nothing", async () => {
+  const held = { created_at: "2026-01-01T03:04:00+00:00" };
+  for (const known of [held, { ...held, attempts: 1 }]) {
+    const { result, requests } = await recovering(known);
+    assert.deepEqual([requests.length, result.outcome, result.delay_seconds], [0, "failed", undefined]);
+  }
+  const get = await recovering({ ...held, request: { ...request, method: "GET" } });
+  assert.equal(get.result.outcome, "resolved");
+});
+
+Deno.test("an outage after a refresh is an outage, not a failure of the fresh token", async () => {
+  const { result } = await recovering({ ...expired, request: bearer }, {
+    answers: [unavailable],
+    tokens: [fresh("new")],
+  });
+  assert.deepEqual([result.outcome, result.category, result.after_refresh], ["failed", "network", false]);
 });

@@ -1,12 +1,13 @@
+import type { Classification } from "../_shared/core/failure/failure.ts";
 import { roundDelaySeconds } from "../_shared/core/recovery/backoff.ts";
-import { decideNextStep } from "../_shared/core/recovery/next-step.ts";
+import { decideNextStep, type NextStep } from "../_shared/core/recovery/next-step.ts";
 import { CALL_RESERVE_MS } from "../_shared/core/recovery/plan.ts";
-import { isRepeatSafe } from "../_shared/core/recovery/repeat.ts";
 import { buildReplay, type Replay } from "../_shared/core/recovery/replay.ts";
 import type { StoredRequest } from "../_shared/core/recovery/stored-request.ts";
 import type { GrantRefresher } from "../_shared/grants/refresher.ts";
 import type { Clock, Egress, Random } from "../_shared/ports.ts";
 import { callAgain, type CallAnswer } from "./call-again.ts";
+import { mayBeSent, mayBeSentAgain } from "./call-safety.ts";
 import { prepareToken, replaceToken, type Token } from "./prepare-token.ts";
 import type { RecoveryResult, WorkItem } from "./recovery-store.ts";
 
@@ -38,7 +39,7 @@ export function createRecover(options: RecoverOptions): Recover {
     if (work.taken_over && roundDelaySeconds(work.category, work.attempts, 0) === null) {
       return { ...notRepeated("No try ever came to an end; people were told"), outcome: "gave_up" };
     }
-    if (request && !mayBeSent(work, request)) {
+    if (request && !mayBeSent(work, request, options.clock.now())) {
       return notRepeated(
         "The call may have taken effect, and the provider has no idempotency key for it; people were told",
       );
@@ -74,26 +75,6 @@ function replayOf(work: WorkItem, { request, url }: Round, { accessToken }: Toke
   });
 }
 
-/** Whether the round's first call is safe. Later rounds were found safe when they were scheduled. */
-function mayBeSent(work: WorkItem, request: StoredRequest): boolean {
-  const afterTheFailure = isRepeatSafe(request, {
-    category: work.category,
-    httpStatus: work.http_status,
-    errorCode: work.error_code,
-    errorMessage: work.failure_reason,
-  }, work.idempotency_header);
-  if (!work.taken_over) return work.attempts > 0 || afterTheFailure;
-  return afterTheFailure && isRepeatSafe(keyed(request, work), UNKNOWN, work.idempotency_header);
-}
-
-/** What is known of a call whose worker died. */
-const UNKNOWN = { category: "unknown", httpStatus: null, errorCode: null, errorMessage: null } as const;
-
-/** Our own calls always carry a key where the provider has a header for it. */
-function keyed(request: StoredRequest, work: WorkItem): StoredRequest {
-  return { ...request, idempotency_key: request.idempotency_key || work.recovery_id };
-}
-
 interface Round {
   request: StoredRequest;
   url: string | undefined;
@@ -119,7 +100,7 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
     }
     const next = decideNextStep({
       failure,
-      safe: safeAfter(answer, work, round.request),
+      safe: mayBeSentAgain(work, round.request, { ...answer, failure }),
       calls,
       callsAllowed: work.attempts_allowed,
       callsBefore: work.attempts,
@@ -127,34 +108,29 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
       remainingMs: round.deadline - clock.now(),
       random: random(),
     });
-    if (next.kind === "again") {
-      delayMs = next.delayMs;
-      continue;
-    }
-    const { category, signals, advice, owner, refreshable } = failure;
-    return {
-      outcome: next.outcome,
-      action_taken: next.action_taken,
-      delay_seconds: next.delay_seconds,
-      attempts: calls,
-      reached_provider: answer.status !== null,
-      after_refresh: token.refreshed,
-      category,
-      http_status: answer.status,
-      error_code: answer.code,
-      failure_reason: answer.reason,
-      signals: { signals, advice, owner, refreshable },
-    };
+    if (next.kind === "end") return unresolved({ ...answer, failure }, next, token, calls);
+    delayMs = next.delayMs;
   }
 }
 
-function safeAfter(answer: CallAnswer, work: WorkItem, request: StoredRequest): boolean {
-  return !answer.sent || isRepeatSafe(keyed(request, work), {
-    category: answer.failure!.category,
-    httpStatus: answer.status,
-    errorCode: answer.code,
-    errorMessage: answer.reason,
-  }, work.idempotency_header);
+function unresolved(
+  { failure, status, code, reason }: CallAnswer & { failure: Classification },
+  next: Extract<NextStep, { kind: "end" }>,
+  token: Token,
+  calls: number,
+): RecoveryResult {
+  const { category, signals, advice, owner, refreshable } = failure;
+  const { outcome, action_taken, delay_seconds } = next;
+  return {
+    ...{ outcome, action_taken, delay_seconds, category },
+    attempts: calls,
+    reached_provider: status !== null,
+    after_refresh: token.refreshed && category === "auth",
+    http_status: status,
+    error_code: code,
+    failure_reason: reason,
+    signals: { signals, advice, owner, refreshable },
+  };
 }
 
 function resolved(work: WorkItem, token: Token, calls: number): RecoveryResult {

@@ -26,11 +26,11 @@ export interface WorkItem {
   failure_reason: string | null;
   http_status: number | null;
   error_code: string | null;
-  refreshable: boolean | null;
+  /** When the failure was reported (ISO 8601). */
+  created_at: string;
   request: StoredRequest | null;
   allowed_hosts: string[];
   idempotency_header: string | null;
-  has_grant: boolean;
   /** Version of the grant's token now; null without a grant. */
   token_version: number | null;
   /** Version of the token that the failed call used, or probably used; null without a grant. */

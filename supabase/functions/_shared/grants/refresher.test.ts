@@ -7,7 +7,7 @@ import { createDatabase } from "../adapters/database.ts";
 import { createEgress } from "../adapters/egress.ts";
 import { createTokenEndpoint } from "../adapters/oauth.ts";
 import { createTokenVault } from "../adapters/token-vault.ts";
-import type { RefreshOutcome, TokenVault } from "../ports.ts";
+import { type Database, DatabaseError, type RefreshOutcome, type TokenVault } from "../ports.ts";
 import { createGrantRefresher, type FreshToken, type GrantRefresherOptions } from "./refresher.ts";
 
 let stack: Stack;
@@ -114,6 +114,26 @@ Deno.test("rotated tokens are stored encrypted before anybody gets them", async 
       await vault.open(`${row}/refresh_token`, before.refresh_token),
     );
     assert.ok(after.token_expires_at > new Date(Date.now() + 3_000_000));
+  });
+});
+
+Deno.test("new tokens survive a database that is in trouble for a while", async () => {
+  await using(await startOAuthServer(), async (oauth) => {
+    const service = await connect(oauth);
+    const real = createDatabase({ url: stack.url, secretKey: stack.secrets.secretKey });
+    let failures = 2;
+    const database: Database = {
+      async rpc<T>(name: string, args?: Record<string, unknown>) {
+        const answer = await real.rpc<T>(name, args);
+        // The call takes effect although its caller learns nothing of it.
+        if (name !== "store_refreshed_grant" || failures-- <= 0) return answer;
+        throw new DatabaseError("database.timeout", "no answer in time", 504);
+      },
+    };
+    const token = await refresherOf(oauth, { database }).freshToken(service, null, 1, soon());
+    assert.equal(token.kind, "fresh");
+    assert.equal(await oauth.isActive(tokenOf(token)), true);
+    assert.deepEqual([oauth.tokenAnswers, (await grantOf(service)).token_version], [[200], 2]);
   });
 });
 

@@ -49,6 +49,7 @@ Deno.test("a rate limit waits exactly as long as asked: at once when it is short
 
 Deno.test("an outage that says when it ends is obeyed, too, but counts as a failure", () => {
   assert.deepEqual(end(next({ retry_after_seconds: 120 })), ["failed", 120]);
+  assert.deepEqual(end(next({ retry_after_seconds: 1 }, { calls: 3 })), ["failed", 60]);
 });
 
 Deno.test("a call that may have taken effect is not repeated, and people learn why", () => {

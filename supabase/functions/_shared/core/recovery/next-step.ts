@@ -68,7 +68,7 @@ function later(round: Round, askedSeconds: number): NextStep {
   if (delay === null) return end("gave_up", `Given up after ${count(attempts)}, people were told`);
   const how = round.refreshed ? "with a fresh token, " : "";
   const action = `The call failed again (${how}${count(attempts)} so far); the next one is scheduled`;
-  return end("failed", action, askedSeconds > 0 ? askedSeconds : delay);
+  return end("failed", action, Math.max(askedSeconds, delay));
 }
 
 function count(attempts: number): string {
