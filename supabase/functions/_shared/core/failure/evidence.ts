@@ -17,7 +17,7 @@ export interface Evidence {
 export const WEIGHTS = {
   code: { exact: 100, general: 42, quoted: 96, decisive: 92, strong: 74, weak: 28 },
   message: { decisive: 88, strong: 70, weak: 34 },
-  status: { telling: 72, strong: 66, fair: 50, weak: 30 },
+  status: { plain: 90, telling: 72, strong: 66, fair: 50, weak: 30 },
 } as const;
 const FIELD_ERRORS_WEIGHT = 60;
 const EXHAUSTED_LIMIT_WEIGHT = 64;
@@ -30,14 +30,9 @@ export function gather(failure: Failure, clues: Clues): Evidence[] {
     const item = fromCode(code, tables);
     if (item) evidence.push(item);
   }
-  const answered = clues.status !== null && clues.status >= 400;
   for (const message of clues.messages) {
-    const said = [
-      ...fromQuotedCodes(message, tables),
-      ...fromWords(spell(message), WEIGHTS.message, "message"),
-    ];
-    // A crash is a riddle in the caller; one that a server reports with its status is that server's.
-    evidence.push(...(answered ? said.filter((item) => item.verdict !== "unknown") : said));
+    evidence.push(...fromQuotedCodes(message, tables));
+    evidence.push(...fromWords(spell(message), WEIGHTS.message, "message"));
   }
   if (clues.fieldErrors) {
     evidence.push({ verdict: "data", weight: FIELD_ERRORS_WEIGHT, signal: "errors listed by field" });
@@ -45,7 +40,22 @@ export function gather(failure: Failure, clues: Clues): Evidence[] {
   const status = clues.status;
   const ownNumber = !failure.http_status && tables.some((table) => table.has(String(status)));
   if (status !== null && !ownNumber) evidence.push(...fromStatus(status, failure.headers));
-  return evidence;
+  if (status === 401) evidence.push(...fromChallenge(clues.authSchemes));
+  // A crash is a riddle in the caller; one that a server reports with its status is that server's.
+  const answered = status !== null && status >= 400;
+  return answered ? evidence.filter((item) => item.verdict !== "unknown") : evidence;
+}
+
+/** A server that asks for bearer tokens has refused this one; passwords and keys stay what they are. */
+function fromChallenge(schemes: string[]): Evidence[] {
+  const [scheme] = schemes;
+  if (scheme === undefined || schemes.includes("oauth")) return []; // OAuth 1.0 has both
+  const token = schemes.find((name) => name === "bearer" || name === "dpop");
+  return [{
+    verdict: token ? "auth.refresh" : "auth.final",
+    weight: WEIGHTS.code.general,
+    signal: `WWW-Authenticate: ${token ?? scheme}`,
+  }];
 }
 
 function fromStatus(status: number, headers: Failure["headers"]): Evidence[] {

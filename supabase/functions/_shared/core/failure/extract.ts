@@ -13,6 +13,8 @@ export interface Clues {
   status: number | null;
   /** True when the body lists complaints by field, as validation errors do. */
   fieldErrors: boolean;
+  /** Lower-case names of the schemes in WWW-Authenticate: "bearer", "basic". */
+  authSchemes: string[];
 }
 
 const LONGEST_TEXT = 1_000;
@@ -24,12 +26,14 @@ const MOST_MESSAGES = 12;
 const CODE_KEYS = new Set(
   ("code error errorcode type errortype reason status name exception category tag errcode errno errorsubcode subcode" +
     " issue id title faultcode declinecode errorsummary policyname errors cause err sqlstate errornumber" +
-    " serviceerrorcode failurecode problem extensions").split(" "),
+    " serviceerrorcode failurecode problem extensions oauthproblem").split(" "),
 );
 const MESSAGE_KEYS = new Set(
   ("message msg errormessage errordescription description detail details errorsummary errmsg errormsg faultstring" +
     " title error reason summary text errors errormessages developermessage usermessage hint statustext cause" +
-    " diagnostics longmessage shortmessage info explanation value localizedmessage").split(" "),
+    " diagnostics longmessage shortmessage info explanation value localizedmessage oauthproblemadvice").split(
+      " ",
+    ),
 );
 const STATUS_KEYS = new Set("status statuscode httpstatus httpstatuscode code errorcode httpcode".split(" "));
 const FIELD_ERROR_KEYS = new Set(
@@ -44,7 +48,8 @@ export function extractClues(failure: Failure): Clues {
   const found = new Collector();
   found.code(failure.error_code);
   found.text(failure.error_message);
-  found.headers(readHeaders(failure.headers));
+  const headers = readHeaders(failure.headers);
+  found.headers(headers);
   found.walk(failure.body);
   const status = statusOf(failure.http_status);
   const failed = status !== null && (status < 200 || status >= 300);
@@ -53,6 +58,7 @@ export function extractClues(failure: Failure): Clues {
     messages: [...found.messages],
     status: failed ? status : found.status ?? quotedStatus(found.messages) ?? status,
     fieldErrors: found.fieldErrors,
+    authSchemes: authSchemes(headers.get("www-authenticate") ?? ""),
   };
 }
 
@@ -157,6 +163,12 @@ function mapsFieldsToTexts(errors: object): boolean {
   return Object.values(errors).every((texts) =>
     typeof texts === "string" || (Array.isArray(texts) && texts.every((text) => typeof text === "string"))
   );
+}
+
+/** Schemes stand at the start or after a comma and, unlike parameters, without "=" (RFC 9110, section 11.6.1). */
+function authSchemes(challenges: string): string[] {
+  const names = challenges.matchAll(/(?:^|,) *([A-Za-z][\w-]{0,40})(?= +[^ =]|,| *$)/g);
+  return [...names].map(([, name = ""]) => name.toLowerCase());
 }
 
 function statusOf(value: unknown): number | null {

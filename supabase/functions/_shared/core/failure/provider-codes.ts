@@ -164,8 +164,7 @@ export const PROVIDER_CODES: readonly ProviderCodes[] = [
     codes: {
       "auth.final": "000 010 901 803 ~00",
       rate_limit: "1017",
-      "network.outage": "905 905_1 905_3",
-      data: "100 101 103 129 130 138 140 167 174 702 703 704 ~902 ~907",
+      data: "100 101 103 129 130 138 140 167 174 702 703 704 905 905_1 905_3 ~902 ~907",
     },
   },
   {

@@ -1,11 +1,12 @@
 import type { Verdict } from "./failure.ts";
 
-/** What a status says when nobody says more: a verdict and how far to trust it (see the weights in classify.ts). */
+/** What a status says when nobody says more: a verdict and how far to trust it (see the weights in evidence.ts). */
 export interface StatusMeaning {
   verdict: Verdict;
-  strength: "telling" | "strong" | "fair" | "weak";
+  strength: "plain" | "telling" | "strong" | "fair" | "weak";
 }
 
+const plain = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "plain" });
 const telling = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "telling" });
 const strong = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "strong" });
 const fair = (verdict: Verdict): StatusMeaning => ({ verdict, strength: "fair" });
@@ -29,7 +30,7 @@ const STATUSES: Record<number, StatusMeaning> = {
   423: weak("network"),
   424: weak("network"),
   425: fair("network"),
-  429: telling("rate_limit"),
+  429: plain("rate_limit"), // has no other use: a text beside it names what was limited
   430: strong("rate_limit"), // Shopify
   431: strong("data"),
   440: fair("auth.refresh"), // IIS: login time-out
