@@ -167,6 +167,43 @@ Deno.test("a failure that arrives while its group is being closed is told and st
   deepEqual(await contradictions(), []);
 });
 
+Deno.test("integrations that fail together are not disabled beyond their share", async () => {
+  await sql`select enable_integration(service_name, 'Ada') from integrations_master where not enabled`;
+  await sql`update settings set value = '0' where name = 'max_auto_disabled_share'`;
+  const services = Array.from({ length: workers }, () => `share-${randomUUID()}`);
+  for (const service of services) await register(service);
+
+  const outage = (service: string) =>
+    Array.from({ length: 5 }, () => report(service, randomUUID(), { request: null }));
+  await Promise.all(services.map((service) => reportFailures(sql, outage(service))));
+
+  const disabled = await sql`select service_name from integrations_master where not enabled`;
+  equal(disabled.length, 1, "one may always be disabled");
+  await sql`update settings set value = '0.5' where name = 'max_auto_disabled_share'`;
+});
+
+Deno.test("messages are delivered once and in order, however many workers deliver", async () => {
+  await sql`delete from outbox`;
+  await sql`select private.tell('failure', 'number ' || n, jsonb_build_object('number', n)) from generate_series(1, 150) n`;
+  const delivered: number[] = [];
+  await Promise.all(Array.from({ length: workers }, async () => {
+    while (delivered.length < 150) {
+      for (const { channel, epoch, messages } of await call<Batch[]>(sql, "claim_outbox", ["slack"], 7)) {
+        delivered.push(...messages.map(({ id }) => Number(id)));
+        await call(
+          sql,
+          "finish_outbox",
+          channel,
+          epoch,
+          messages.map(({ id }) => ({ id, outcome: "delivered" })),
+        );
+      }
+    }
+  }));
+  equal(delivered.length, 150);
+  deepEqual(delivered, delivered.toSorted((a, b) => a - b));
+});
+
 Deno.test("sixteen workers that do everything at once never deadlock and lose nothing", async () => {
   const run = randomUUID().slice(0, 8);
   const services = ["a", "b", "c", "unregistered"].map((name) => `mix-${run}-${name}`);
