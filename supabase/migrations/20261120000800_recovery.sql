@@ -4,14 +4,22 @@ create domain private.recovery_outcome as text not null
   constraint recovery_outcome_is_known check (value in ('resolved', 'failed', 'waiting', 'gave_up'));
 comment on domain private.recovery_outcome is 'How a try ended; waiting obeys the provider and is no failure.';
 
+create type private.finished_recovery as (
+  id uuid, event_id uuid, group_id bigint, service_name text, user_id uuid, status text, failure_category text, action_taken text,
+  next_retry_at timestamptz, outcome text, attempts integer, reached_provider boolean, after_refresh boolean, http_status integer,
+  unspent integer, unsent_probe boolean
+);
+comment on type private.finished_recovery is 'A recovery whose result was stored, and what follows from it.';
+
 create function private.due_services() returns setof text
-language sql stable set search_path = '' as $$
-  select i.service_name from public.integrations_master i
+language plpgsql stable set search_path = '' as $$
+begin
+  return query select i.service_name from public.integrations_master i
   where i.auto_recovery_enabled and (i.enabled or i.disabled_by = 'self-heal')
     and (i.rate_limited_until is null or i.rate_limited_until <= now())
     and (i.breaker_state = 'closed' or i.breaker_until <= now())
     and exists (select from public.system_integrity_events e where e.service_name = i.service_name and e.next_retry_at <= now());
-$$;
+end $$;
 comment on function private.due_services() is 'Integrations that have something due and may be called now.';
 
 create function public.claim_recoveries(p_limit integer, p_lease_seconds integer default 30) returns jsonb
@@ -71,8 +79,7 @@ create function public.finish_recoveries(p_results jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_ids constant uuid[] := array(select (r ->> 'recovery_id')::uuid from jsonb_array_elements(p_results) r);
-  v_finished jsonb;
-  v_accepted uuid[];
+  v_finished private.finished_recovery[];
 begin
   perform from public.integrations_master i
   where i.service_name in (select e.service_name from public.system_integrity_events e where e.id = any (v_ids))
@@ -114,7 +121,7 @@ begin
     set retry_count = coalesce(c.retry_count, 0) + f.attempts, status = case when f.outcome = 'resolved' then 'success' else c.status end
     from finished f where c.id = f.event_id
   )
-  select jsonb_agg(to_jsonb(f)), array_agg(f.id) into v_finished, v_accepted from finished f;
+  select array_agg(row(f.*)::private.finished_recovery) into v_finished from finished f;
 
   perform private.settle_services(v_finished);
   perform private.settle_grants(v_finished);
@@ -124,15 +131,16 @@ begin
   return coalesce((
     select jsonb_agg(jsonb_build_object(
       'recovery_id', r.recovery_id, 'event_id', e.event_id, 'service_name', e.service_name, 'category', e.failure_category,
-      'accepted', coalesce(r.recovery_id = any (v_accepted), false),
+      'accepted', f.id is not null,
       'status', e.status, 'action_taken', e.action_taken, 'next_retry_at', e.next_retry_at) order by r.position)
     from unnest(v_ids) with ordinality r (recovery_id, position)
-    left join (select * from public.system_integrity_events e where e.id = any (v_ids)) e on e.id = r.recovery_id), '[]');
+    left join (select * from public.system_integrity_events e where e.id = any (v_ids)) e on e.id = r.recovery_id
+    left join unnest(v_finished) f on f.id = r.recovery_id), '[]');
 end $$;
 comment on function public.finish_recoveries(jsonb) is
   'Stores the outcomes of leased recoveries (a stale epoch is refused: accepted false) with all that follows: budget, breaker, streaks, grants, groups, messages, audit.';
 
-create function private.settle_services(p_finished jsonb) returns void
+create function private.settle_services(p_finished private.finished_recovery[]) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_service record;
@@ -143,8 +151,7 @@ begin
       bool_or(f.unsent_probe) as unsent_probe,
       count(*) filter (where f.outcome in ('failed', 'gave_up') and f.failure_category <> 'rate_limit' and not f.unsent_probe
         and (f.failure_category <> 'auth' or private.no_other_grant_works(f.service_name, f.user_id)))::integer as failures
-    from jsonb_to_recordset(p_finished) f (service_name text, user_id uuid, failure_category text, next_retry_at timestamptz, outcome text, unspent integer,
-      unsent_probe boolean)
+    from unnest(p_finished) f
     group by 1, 2 order by 1, 2
   loop
     perform private.spend_retry_tokens(v_service.service_name, -v_service.unspent) where v_service.unspent > 0;
@@ -160,31 +167,32 @@ begin
     end if;
   end loop;
 end $$;
-comment on function private.settle_services(jsonb) is 'Gives unused retries back, keeps the pauses that providers asked for, and counts failures in breaker and streaks.';
+comment on function private.settle_services(private.finished_recovery[]) is 'Gives unused retries back, keeps the pauses that providers asked for, and counts failures in breaker and streaks.';
 
-create function private.settle_successes(p_finished jsonb) returns void
+create function private.settle_successes(p_finished private.finished_recovery[]) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_service record;
 begin
   for v_service in
     select distinct f.service_name, f.user_id
-    from jsonb_to_recordset(p_finished) f (service_name text, user_id uuid, outcome text, reached_provider boolean)
+    from unnest(p_finished) f
     where f.outcome = 'resolved' and f.reached_provider order by 1, 2
   loop
     perform private.note_success(v_service.service_name, v_service.user_id);
   end loop;
   for v_service in
     select f.action_taken, array_agg(distinct f.group_id) as groups
-    from jsonb_to_recordset(p_finished) f (group_id bigint, outcome text, action_taken text) where f.outcome = 'resolved' group by 1 order by 1
+    from unnest(p_finished) f where f.outcome = 'resolved' group by 1 order by 1
   loop
     perform private.close_groups(v_service.groups, v_service.action_taken);
   end loop;
 end $$;
-comment on function private.settle_successes(jsonb) is 'A resolved recovery that reached its provider counts as a successful call; groups in which nothing is open any more are closed.';
+comment on function private.settle_successes(private.finished_recovery[]) is 'A resolved recovery that reached its provider counts as a successful call; groups in which nothing is open any more are closed.';
 
-create function private.settle_grants(p_finished jsonb) returns void
-language sql set search_path = '' as $$
+create function private.settle_grants(p_finished private.finished_recovery[]) returns void
+language plpgsql set search_path = '' as $$
+begin
   update public.user_integrations g
   set consecutive_failures = case when f.resolved then 0 else coalesce(g.consecutive_failures, 0) + 1 end,
       last_error_at = case when f.resolved then g.last_error_at else now() end,
@@ -192,7 +200,7 @@ language sql set search_path = '' as $$
         select t.max_consecutive from public.recovery_thresholds t where t.failure_category = 'auth'), false)
   from (
     select r.service_name, r.user_id, bool_or(r.outcome = 'resolved') as resolved
-    from jsonb_to_recordset(p_finished) r (service_name text, user_id uuid, outcome text, failure_category text, after_refresh boolean)
+    from unnest(p_finished) r
     where r.outcome = 'resolved' or (r.after_refresh and r.outcome in ('failed', 'gave_up') and r.failure_category = 'auth')
     group by 1, 2
   ) f
@@ -201,24 +209,25 @@ language sql set search_path = '' as $$
     where u.service_name = f.service_name and (u.user_id = f.user_id or (u.user_id is null and f.user_id is null)) offset 0
   ) owned
   where g.id = owned.id and (not f.resolved or g.consecutive_failures > 0);
-$$;
-comment on function private.settle_grants(jsonb) is
+end $$;
+comment on function private.settle_grants(private.finished_recovery[]) is
   'A grant that failed although its token was fresh is counted, and needs a new consent at the auth threshold; a success ends the count.';
 
-create function private.tell_unrecovered(p_finished jsonb) returns void
-language sql set search_path = '' as $$
-  select private.tell('failure', 'group:' || f.group_id || case when f.after_refresh then ':after_refresh' else ':unrecovered' end,
+create function private.tell_unrecovered(p_finished private.finished_recovery[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform private.tell('failure', 'group:' || f.group_id || case when f.after_refresh then ':after_refresh' else ':unrecovered' end,
     private.failure_message((array_agg(f.event_id))[1]))
-  from jsonb_to_recordset(p_finished) f (group_id bigint, event_id uuid, outcome text, next_retry_at timestamptz, after_refresh boolean)
+  from unnest(p_finished) f
   where f.outcome = 'gave_up' or (f.outcome = 'failed' and (f.next_retry_at is null or f.after_refresh))
   group by f.group_id, f.after_refresh;
-$$;
-comment on function private.tell_unrecovered(jsonb) is 'People must act: tells them once per group that healing failed, for good or after a token refresh.';
+end $$;
+comment on function private.tell_unrecovered(private.finished_recovery[]) is 'People must act: tells them once per group that healing failed, for good or after a token refresh.';
 
-revoke execute on function private.settle_services(jsonb) from public, anon, authenticated, service_role;
-revoke execute on function private.settle_successes(jsonb) from public, anon, authenticated, service_role;
-revoke execute on function private.settle_grants(jsonb) from public, anon, authenticated, service_role;
-revoke execute on function private.tell_unrecovered(jsonb) from public, anon, authenticated, service_role;
+revoke execute on function private.settle_services(private.finished_recovery[]) from public, anon, authenticated, service_role;
+revoke execute on function private.settle_successes(private.finished_recovery[]) from public, anon, authenticated, service_role;
+revoke execute on function private.settle_grants(private.finished_recovery[]) from public, anon, authenticated, service_role;
+revoke execute on function private.tell_unrecovered(private.finished_recovery[]) from public, anon, authenticated, service_role;
 revoke execute on function private.due_services() from public, anon, authenticated, service_role;
 revoke execute on function public.claim_recoveries(integer, integer) from public, anon, authenticated;
 revoke execute on function public.finish_recoveries(jsonb) from public, anon, authenticated;
