@@ -34,9 +34,10 @@ const report = {
 /** The use case with a store that answers as planned and keeps what it is given. */
 function build(
   answer: Partial<ReportAnswer>,
-  { rows = [], accepted = true, explainer = null, recover }: {
+  { rows = [], accepted = true, finishErrors = [], explainer = null, recover }: {
     rows?: Partial<Recovery & { in_progress: boolean }>[];
     accepted?: boolean;
+    finishErrors?: Error[];
     explainer?: Parameters<typeof createExplain>[0]["explainer"];
     recover?: () => Promise<RecoveryResult>;
   } = {},
@@ -53,6 +54,8 @@ function build(
     },
     finish(_work: WorkItem, result: RecoveryResult) {
       finished.push(result);
+      const error = finishErrors.shift();
+      if (error) return Promise.reject(error);
       return Promise.resolve({ ...row, status: "resolved", action_taken: result.action_taken, accepted });
     },
     get: () => Promise.resolve({ ...row, in_progress: true, ...(rows.length > 1 ? rows.shift() : rows[0]) }),
@@ -61,6 +64,7 @@ function build(
   const rounds: [firstDelayMs: number, remainingMs: number][] = [];
   const handleWork = createHandleWork({
     store,
+    clock,
     logger,
     recover: (_work, firstDelayMs, deadline) => {
       rounds.push([firstDelayMs, deadline - clock.now()]);
@@ -136,6 +140,20 @@ Deno.test("a worker that lost its lease says so in the log", async () => {
   const { handle, logger } = build({ state: "claimed", work }, { accepted: false });
   await handle(report);
   assert.deepEqual(logger.lines.map(({ event }) => event), ["recovery.lease_lost"]);
+});
+
+Deno.test("a result is kept through a short trouble of the database, and an error when that lasts", async () => {
+  const busy = new DatabaseError("database.busy", "busy", 503);
+  const short = build({ state: "claimed", work }, { finishErrors: [busy, busy] });
+  assert.equal((await short.handle(report)).status, "resolved");
+  assert.equal(short.finished.length, 3);
+  assert.deepEqual(short.clock.sleeps, [500, 1_000]);
+  const long = build({ state: "claimed", work }, { finishErrors: [busy, busy, busy] });
+  await assert.rejects(() => long.handle(report), busy);
+  const refused = new DatabaseError("database.rejected", "a value does not fit", 422);
+  const poisoned = build({ state: "claimed", work }, { finishErrors: [refused] });
+  await assert.rejects(() => poisoned.handle(report), refused);
+  assert.equal(poisoned.finished.length, 1);
 });
 
 Deno.test("a failure that cannot be stored is an error, never a success", async () => {

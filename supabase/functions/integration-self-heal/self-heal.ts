@@ -33,7 +33,7 @@ export function createSelfHeal(config: SelfHealConfig, clock: Clock, logger: Log
   const refresher = createGrantRefresher({ database, vault, tokenEndpoint, clock, background });
   const store = createRecoveryStore(database);
   const recover = createRecover({ clock, random, egress, refresher, secretUrls });
-  const handleWork = createHandleWork({ recover, store, logger });
+  const handleWork = createHandleWork({ recover, store, clock, logger });
   const explainer = llm && createExplainer({ egress, ...llm });
   const explain = createExplain({ explainer, store, background });
   const reportFailure = createReportFailure({ store, handleWork, explain, clock, random });
