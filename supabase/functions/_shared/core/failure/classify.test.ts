@@ -83,6 +83,18 @@ Deno.test("a limit of throughput is a rate limit whatever the status; one of sto
   ]);
 });
 
+Deno.test("too much at once is a rate limit, however gateways and clients put it", () => {
+  expectCategories([
+    ["rate_limit", json(200, "<Fault><faultstring>MS_MAX_CONCURRENT_REQ</faultstring></Fault>")],
+    ["rate_limit", text("Concurrency limit reached")],
+    ["rate_limit", { http_status: 500, error_code: "policies.ratelimit.SpikeArrestViolation" }],
+    ["rate_limit", text("Max retries exceeded with url: / (ResponseError('too many 429 error responses'))")],
+    ["network", text("Max retries exceeded with url: / (ResponseError('too many 503 error responses'))")],
+    ["network", text("Too many concurrent connections")],
+    ["rate_limit", { http_status: 429, error_message: "Access exceeds what was consented to" }],
+  ]);
+});
+
 Deno.test("numbers mean something in their provider's table only", () => {
   expectCategories([
     ["rate_limit", { ...json(400, { error: { code: 4, type: "OAuthException" } }), provider: "facebook" }],
@@ -112,6 +124,9 @@ Deno.test("transport faults of every runtime are network", () => {
     "The request was canceled due to the configured HttpClient.Timeout of 100 seconds elapsing.",
     "READONLY You can't write against a read only replica.",
     "upstream connect error or disconnect/reset before headers",
+    "Host key verification failed.",
+    "* BYE Autologout; idle for too long",
+    "A network-related error occurred while establishing a connection. The server was not found.",
     "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>",
   ].map((message) => ["network", text(message)]));
 });
@@ -143,6 +158,30 @@ Deno.test("a recipient's refusal is data, the caller's own credential is auth", 
   ]);
 });
 
+Deno.test("what a customer or an address lacks is data, not a credential or an outage", () => {
+  expectCategories([
+    ["data", json(400, { message: "Payment failed because of an incorrect OTP" })],
+    ["data", {
+      http_status: 400,
+      error_message: "The service is unavailable between the selected locations.",
+    }],
+    ["data", text("The customer's address is incomplete")],
+    ["data", { http_status: 422, error_message: "The account has run out of credits" }],
+  ]);
+});
+
+Deno.test("the commonest sentences are known in other languages, and English is not taken for one of them", () => {
+  expectCategories([
+    ["rate_limit", text("Zu viele Anfragen")],
+    ["rate_limit", text("Trop de requêtes")],
+    ["auth", text("Acceso denegado")],
+    ["network", text("Zeitüberschreitung der Verbindung")],
+    ["network", text("系统繁忙")],
+    ["data", text("Champ obligatoire manquant")],
+    ["network", { http_status: 500, error_message: "Got an invalid answer" }],
+  ]);
+});
+
 Deno.test("a mistake of the calling program, or an end without a reason, is unknown", () => {
   expectCategories([
     "Cannot read properties of null (reading 'id')",
@@ -151,6 +190,7 @@ Deno.test("a mistake of the calling program, or an end without a reason, is unkn
     "Exceeded 30 redirects.",
     "Unexpected token < in JSON at position 0",
     "Something happened",
+    "Unknown error",
   ].map((message) => ["unknown", text(message)]));
 });
 
@@ -158,30 +198,101 @@ Deno.test("a crash that a server reports is that server's trouble, not a riddle"
   expectCategories([
     ["network", { http_status: 500, error_message: "Cannot read properties of undefined (reading 'id')" }],
     ["data", { http_status: 400, error_message: "Unexpected token < in JSON at position 0" }],
+    ["network", { http_status: 500, error_code: "UNKNOWN_ERROR" }],
+    ["network", { http_status: 500, body: { exception: "NullPointerException" } }],
   ]);
 });
 
-Deno.test("whether a token refresh would help is told apart from whether it is an auth failure", () => {
-  const refreshable = (failure: Failure) => classifyFailure(failure).refreshable;
-  for (
-    const failure of [text("The access token expired"), text("JWT expired"), {
-      error_code: "INVALID_SESSION_ID",
-    }]
-  ) {
-    strictEqual(refreshable(failure), true, JSON.stringify(failure));
-  }
-  for (
-    const failure of [
-      { http_status: 400, error_code: "invalid_grant" },
-      { http_status: 401, error_code: "invalid_token", error_message: "Token was revoked." },
-      { http_status: 403, error_code: "missing_scope" },
-      { http_status: 401, error_message: "Incorrect API key provided" },
-      { http_status: 403, error_message: "Your account has been suspended" },
-      { http_status: 403 },
-    ]
-  ) strictEqual(refreshable(failure), false, JSON.stringify(failure));
-  strictEqual(refreshable({ http_status: 401 }), null);
-  strictEqual(refreshable({ http_status: 429 }), null);
+/** Asserts the same answer to "would a fresh token help?" for failures of one kind. */
+function expectRefreshable(expected: boolean | null, failures: Failure[]): void {
+  const wrong = failures.filter((failure) => classifyFailure(failure).refreshable !== expected);
+  deepStrictEqual(wrong, []);
+}
+
+const refused = (error_message: string): Failure => ({ http_status: 401, error_message });
+const challenged = (challenge: string): Failure => ({
+  http_status: 401,
+  headers: { "WWW-Authenticate": challenge },
+});
+
+Deno.test("a fresh token helps where an access token or session is stale, whatever the text adds", () => {
+  expectRefreshable(true, [
+    text("The access token expired"),
+    text("JWT expired"),
+    { error_code: "INVALID_SESSION_ID" },
+    refused("The access token provided is expired, revoked, malformed, or invalid for other reasons."),
+    refused("Your session has expired, please re-authenticate."),
+    refused("Access denied. Token has expired."),
+    refused("invalid token: signature is invalid"),
+    refused("Invalid OAuth access token."),
+    refused("ExpiredToken: . Reference:0"),
+    refused("oauth_problem=token_expired&oauth_problem_advice=It%20has%20expired"),
+    refused("Your login session has timed out"),
+    challenged('Bearer realm="api"'),
+    challenged('Bearer error="invalid_token"'),
+  ]);
+});
+
+Deno.test("a stale token is known in other languages", () => {
+  expectRefreshable(
+    true,
+    [
+      "Das Token ist abgelaufen",
+      "Le jeton d'accès a expiré",
+      "El token ha expirado",
+      "O token expirou",
+      "Il token è scaduto",
+      "Срок действия токена истёк",
+      "不合法的access_token",
+      "トークンの有効期限が切れています",
+      "토큰이 만료되었습니다",
+    ].map(text),
+  );
+});
+
+Deno.test("a fresh token does not help where a grant, a permission or an account is gone", () => {
+  expectRefreshable(false, [
+    { http_status: 400, error_code: "invalid_grant" },
+    { http_status: 401, error_code: "invalid_token", error_message: "Token was revoked." },
+    { http_status: 403, error_code: "missing_scope" },
+    { http_status: 403, error_message: "Your account has been suspended" },
+    { http_status: 403, error_message: "This user is not a member of the organization" },
+    { http_status: 403 },
+    refused("Refresh token has expired, please re-authenticate"),
+    refused("The consent was given but has expired"),
+    refused("Team not authorized"),
+    refused("unauthorized permission requested"),
+    refused("IP not whitelisted"),
+    refused("E-mail address not confirmed"),
+  ]);
+});
+
+Deno.test("a fresh token does not help where keys, passwords or signatures are checked", () => {
+  expectRefreshable(false, [
+    refused("Incorrect API key provided"),
+    refused("Invalid email or password"),
+    refused("Invalid Access License number"),
+    refused("Personal access token expired"),
+    refused("Invalid nonce"),
+    refused("Request not signed"),
+    challenged('Basic realm="a, b", charset="UTF-8"'),
+    challenged("Negotiate, NTLM"),
+    { http_status: 401, provider: "telegram", error_message: "Unauthorized" },
+    text("All configured authentication methods failed"),
+    text("530 5.7.0 Authentication required"),
+    text('connection to server at "db" failed: FATAL: no pg_hba.conf entry for host "1.2.3.4", SSL off'),
+    text("Tunnel connection failed: 407 Proxy Authentication Required"),
+  ]);
+});
+
+Deno.test("where nobody says what was refused, nobody knows whether a fresh token helps", () => {
+  expectRefreshable(null, [
+    { http_status: 401 },
+    refused("Unauthorized"),
+    text("websocket: bad handshake: HTTP 401"),
+    challenged('OAuth realm="api"'),
+    { http_status: 429 },
+  ]);
 });
 
 Deno.test("the answer names who must act", () => {

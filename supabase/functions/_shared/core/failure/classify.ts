@@ -2,6 +2,7 @@ import { ADVICE } from "./advice.ts";
 import { type Evidence, gather, WEIGHTS } from "./evidence.ts";
 import { extractClues } from "./extract.ts";
 import type { Category, Classification, Failure, Verdict } from "./failure.ts";
+import { hasStaticCredentials } from "./lexicon.ts";
 import { parseRetryAfter } from "./retry-after.ts";
 
 /**
@@ -16,7 +17,7 @@ export function classifyFailure(failure: Failure): Classification {
   const category = categoryOf(verdict);
   const agreeing = evidence.filter((item) => categoryOf(item.verdict) === category);
   const signals = [...new Set(agreeing.map((item) => item.signal))].slice(0, 8);
-  const finest = category === "auth" ? settleAuth(agreeing) : verdict;
+  const finest = category === "auth" ? settleAuth(failure, agreeing) : verdict;
   return {
     category,
     confidence: top ? confidenceOf(top, evidence) : 0.5,
@@ -39,7 +40,8 @@ function categoryOf(verdict: Verdict): Category {
 }
 
 /** Whether a fresh token helps is told by the heaviest evidence that knows, not by "unauthorized". */
-function settleAuth(agreeing: Evidence[]): Verdict {
+function settleAuth(failure: Failure, agreeing: Evidence[]): Verdict {
+  if (hasStaticCredentials(failure)) return "auth.final";
   return agreeing.find((item) => item.verdict !== "auth.unclear" && item.weight >= WEIGHTS.code.general)
     ?.verdict ??
     agreeing[0]?.verdict ?? "auth.unclear";

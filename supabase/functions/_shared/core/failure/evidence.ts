@@ -3,6 +3,7 @@ import type { Failure, Verdict } from "./failure.ts";
 import { readHeaders } from "./headers.ts";
 import { type Lexicon, lookUp, providerTables } from "./lexicon.ts";
 import { PHRASES, type Strength } from "./phrases.ts";
+import { SECRETS } from "./phrases/credentials.ts";
 import { statusMeaning } from "./statuses.ts";
 
 /** One observation and what it speaks for. */
@@ -40,20 +41,25 @@ export function gather(failure: Failure, clues: Clues): Evidence[] {
   const status = clues.status;
   const ownNumber = !failure.http_status && tables.some((table) => table.has(String(status)));
   if (status !== null && !ownNumber) evidence.push(...fromStatus(status, failure.headers));
-  if (status === 401) evidence.push(...fromChallenge(clues.authSchemes));
+  if (status === 401) evidence.push(...fromRefusal(clues));
   // A crash is a riddle in the caller; one that a server reports with its status is that server's.
   const answered = status !== null && status >= 400;
   return answered ? evidence.filter((item) => item.verdict !== "unknown") : evidence;
 }
 
-/** A server that asks for bearer tokens has refused this one; passwords and keys stay what they are. */
-function fromChallenge(schemes: string[]): Evidence[] {
-  const [scheme] = schemes;
-  if (scheme === undefined || schemes.includes("oauth")) return []; // OAuth 1.0 has both
-  const token = schemes.find((name) => name === "bearer" || name === "dpop");
+/** What a 401 that gives no reason was about: a secret that its text names, else what the challenge asks for. */
+function fromRefusal({ codes, messages, authSchemes }: Clues): Evidence[] {
+  const weight = WEIGHTS.code.general;
+  for (const text of [...codes.map(splitWords), ...messages]) {
+    const secret = SECRETS.exec(spell(text));
+    if (secret) return [{ verdict: "auth.final", weight, signal: `"${secret[0]}" refused` }];
+  }
+  const [scheme] = authSchemes;
+  if (scheme === undefined || authSchemes.includes("oauth")) return []; // OAuth 1.0 has tokens and secrets
+  const token = authSchemes.find((name) => name === "bearer" || name === "dpop");
   return [{
     verdict: token ? "auth.refresh" : "auth.final",
-    weight: WEIGHTS.code.general,
+    weight,
     signal: `WWW-Authenticate: ${token ?? scheme}`,
   }];
 }
@@ -112,7 +118,7 @@ function fromQuotedCodes(message: string, tables: Lexicon[]): Evidence[] {
 }
 
 const CODE_IN_TEXT =
-  /\b(?:PGRST|AADSTS|ORA-|ERR_)[A-Z_\d]{3,}|^[A-Z]{3,}\b(?!-)|\bE[A-Z]{4,}\b|\b[A-Za-z]+(?:_[A-Za-z]+){1,6}\b|\b[\w.$]{3,80}(?:Exception|Error|Exceeded)\b/g;
+  /\b(?:PGRST|AADSTS|ORA-|ERR_)[A-Z_\d]{3,}|^[A-Z]{3,}\b(?!-)|^[A-Z][a-z]+(?:[A-Z][a-z]+){1,6}(?=:)|\bE[A-Z]{4,}\b|\b[A-Za-z]+(?:_[A-Za-z]+){1,6}\b|\b[\w.$]{3,80}(?:Exception|Error|Exceeded)\b/g;
 
 function fromWords(text: string, weights: Record<Strength, number>, source: string): Evidence[] {
   const evidence: Evidence[] = [];

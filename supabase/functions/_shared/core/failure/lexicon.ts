@@ -1,6 +1,6 @@
 import { CODES, SQLSTATE_CLASSES } from "./codes.ts";
 import type { Failure, Verdict } from "./failure.ts";
-import { PROVIDER_CODES } from "./provider-codes.ts";
+import { PROVIDER_CODES, STATIC_CREDENTIALS } from "./provider-codes.ts";
 
 /** What a code means; a general one is used for many things, so that a text to the point overrules it. */
 export interface Meaning {
@@ -58,8 +58,16 @@ const SQLSTATES = TABLES_BY_NAME.get("postgres") ?? new Map();
  * be a database whose service is named after its purpose, so that SQLSTATEs of digits only are known there, too.
  */
 export function providerTables(failure: Failure): Lexicon[] {
-  const names = [failure.provider, failure.service_name].filter((name) => typeof name === "string").join(" ");
-  const words = names.slice(0, 200).toLowerCase().split(/[^a-z\d]+/);
-  const tables = words.flatMap((word) => TABLES_BY_NAME.get(word) ?? []);
+  const tables = nameWords(failure).flatMap((word) => TABLES_BY_NAME.get(word) ?? []);
   return failure.http_status ? tables : [...tables, SQLSTATES];
+}
+
+/** True for a provider, found in the same way, whose credentials are configured once and never refreshed. */
+export function hasStaticCredentials(failure: Failure): boolean {
+  return nameWords(failure).some((word) => STATIC_CREDENTIALS.has(word));
+}
+
+function nameWords(failure: Failure): string[] {
+  const names = [failure.provider, failure.service_name].filter((name) => typeof name === "string").join(" ");
+  return names.slice(0, 200).toLowerCase().split(/[^a-z\d]+/);
 }

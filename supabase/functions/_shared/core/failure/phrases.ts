@@ -1,6 +1,6 @@
 import type { Verdict } from "./failure.ts";
 import { CRASHES } from "./phrases/crashes.ts";
-import { LOGINS, PASSWORDS, REFUSALS, STALE_OR_REVOKED, STALE_TOKENS } from "./phrases/credentials.ts";
+import * as credentials from "./phrases/credentials.ts";
 import { PLANS, SIZES, THROUGHPUT } from "./phrases/limits.ts";
 import * as abroad from "./phrases/other-languages.ts";
 import { COMPLAINTS, NOT_OFFERED, OTHER_TOKENS, PAYMENTS, RECIPIENTS } from "./phrases/requests.ts";
@@ -22,18 +22,21 @@ export interface Phrase {
  */
 const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
   ["unknown", "decisive", CRASHES],
+  ["auth.final", "decisive", credentials.LOGIN_PAIRS],
   ["data", "decisive", [...RECIPIENTS, ...OTHER_TOKENS, ...SIZES]],
   ["rate_limit", "decisive", THROUGHPUT], // before plans: "upgrade to raise your calls per minute"
   ["data", "decisive", PLANS],
-  ["auth.unclear", "decisive", [/^invalid authentication credentials/]], // gateways say it of tokens and keys alike
-  ["auth.refresh", "decisive", STALE_OR_REVOKED],
-  ["auth.final", "decisive", PASSWORDS],
+  ["auth.unclear", "decisive", credentials.REFUSED_HANDSHAKES],
+  ["auth.refresh", "decisive", credentials.STALE_OR_REVOKED],
+  ["auth.final", "decisive", credentials.PASSWORDS],
   ["data", "decisive", NOT_OFFERED],
   ["network", "decisive", TRANSPORT],
   ["network.outage", "decisive", OUTAGES],
   ["data", "decisive", PAYMENTS],
-  ["auth.final", "decisive", REFUSALS],
-  ["auth.refresh", "decisive", STALE_TOKENS],
+  ["auth.final", "decisive", credentials.GRANTS_AND_KEYS],
+  ["auth.refresh", "decisive", credentials.EXPIRED_TOKENS],
+  ["auth.final", "decisive", credentials.PERMISSIONS],
+  ["auth.refresh", "decisive", credentials.STALE_TOKENS],
   ["rate_limit", "decisive", abroad.TOO_OFTEN],
   ["data", "decisive", abroad.UNPAID],
   ["auth.final", "decisive", abroad.REFUSALS],
@@ -42,7 +45,7 @@ const TABLE: readonly [Verdict, Strength, readonly RegExp[]][] = [
   ["network.outage", "decisive", abroad.OUTAGES],
 
   ["auth.final", "strong", [/not (?:permitted|entitled)/]],
-  ["auth.unclear", "strong", [...LOGINS, ...abroad.LOGINS]],
+  ["auth.unclear", "strong", [...credentials.LOGINS, ...abroad.LOGINS]],
   ["data", "strong", [...COMPLAINTS, ...abroad.COMPLAINTS]],
   ["network", "strong", [/certificate/]],
 

@@ -8,6 +8,15 @@ export interface ProviderCodes {
   codes: Partial<Record<Verdict, string>>;
 }
 
+/** Providers, by a word of their names, that hand out API keys, bot tokens or passwords only: no token to refresh. */
+export const STATIC_CREDENTIALS: ReadonlySet<string> = new Set(
+  ("telegram openai anthropic mistral cohere groq deepseek perplexity openrouter replicate elevenlabs deepl" +
+    " assemblyai deepgram twilio vonage nexmo plivo messagebird telnyx infobip sendgrid mailgun postmark sparkpost" +
+    " resend brevo mailjet algolia typesense meilisearch pinecone qdrant datadog newrelic opsgenie segment amplitude" +
+    " mixpanel posthog stripe adyen razorpay paystack braintree binance kraken bybit openweathermap mapbox tomtom" +
+    " newsapi finnhub coinmarketcap coingecko contentful notion trello ssh sftp ftp ldap").split(" "),
+);
+
 /** From the providers' error references. */
 export const PROVIDER_CODES: readonly ProviderCodes[] = [
   {

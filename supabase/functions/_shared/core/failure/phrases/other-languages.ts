@@ -5,9 +5,9 @@
 const TOKEN =
   "(?:token|jeton|session|sitzung|anmeldung|sesi[óo]n|sess[ãa]o|sessione|sessie|sesja|токен|сесси|トークン|セッション|令牌|凭证|登录|会话|토큰|세션)";
 const EXPIRED =
-  "(?:abgelaufen|expir|caducad|vencid|scadut|verlopen|wygas|просроч|ист[её]к|期限切れ|期限が切れ|过期|失效|만료)";
+  "(?:abgelaufen|expir(?:é|ó|ad|ou)|caducad|vencid|scadut|verlopen|wygas|просроч|ист[её]к|期限切れ|期限が切れ|过期|失效|만료)";
 const INVALID =
-  "(?:ungültig|invalide|inv[áa]lid|no v[áa]lid|non valid|ongeldig|无效|不合法|недействит|無効|유효하지)";
+  "(?:ungültig|invalide(?![a-z])|inv[áa]lid[oa]|no v[áa]lid|non valid|ongeldig|无效|不合法|недействит|無効|유효하지)";
 
 export const TOO_OFTEN: readonly RegExp[] = [
   /zu viele (?:anfragen|versuche)|trop de (?:requêtes|tentatives|demandes)|demasiad[ao]s (?:solicitudes|peticiones|intentos)/,

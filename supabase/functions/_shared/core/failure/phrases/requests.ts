@@ -29,8 +29,8 @@ export const NOT_OFFERED: readonly RegExp[] = [
 
 /** The customer's payment failed, whatever the customer got wrong. */
 export const PAYMENTS: readonly RegExp[] = [
-  /payment .{0,30}(?:failed|declined|refused|rejected|not (?:authori[sz]ed|completed))(?!.{0,30}(?:api|token|credential|key))/,
-  /(?:card|cardholder|payer|buyer|shopper|3d ?secure|3ds) ?authentication/,
+  /payment .{0,30}(?:failed|declined|refused|rejected|not completed)(?!.{0,30}(?:api|token|credential|key))/,
+  /(?:card|cardholder|payer|buyer|shopper|3d ?secure|3ds) ?authentication (?:failed|required|declined)/,
 ];
 
 /** What is wrong with the request. */
