@@ -264,31 +264,35 @@ comment on function private.announce_enabled(public.integrations_master, text) i
 create function private.on_integration_events() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
+  v_unsettled text[] := '{}'::text[];
+  v_locked text[];
   v_success record;
 begin
-  -- No integration changes, so none is locked: that is the hot path.
-  if not exists (select from inserted e where e.status = 'success') and not exists (
-    select from inserted e join public.integrations_master i on i.service_name = e.service_name
-    where i.retry_tokens < i.retry_budget_capacity)
-  then
-    return null;
+  if exists (select from inserted e where e.status = 'success') then
+    v_unsettled := array(select private.unsettled_services(array(select distinct e.service_name from inserted e where e.status = 'success')));
   end if;
-  perform from public.integrations_master i
-  where i.service_name in (select e.service_name from inserted e) and (
-    i.retry_tokens < i.retry_budget_capacity or i.service_name in (
-      select private.unsettled_services(array(select distinct e.service_name from inserted e where e.status = 'success'))))
-  order by i.service_name for no key update;
+  -- Where nothing changes nothing is locked: that is the hot path. What needs a change only after this has its turn with the next call.
+  select array_agg(l.service_name) into v_locked from (
+    select i.service_name from public.integrations_master i
+    where i.service_name in (select e.service_name from inserted e)
+      and (i.retry_tokens < i.retry_budget_capacity or i.service_name = any (v_unsettled))
+    order by i.service_name for no key update
+  ) l;
 
-  update public.integrations_master i
-  set retry_tokens = least(i.retry_budget_capacity, private.retry_tokens_now(i) + 0.1 * c.calls), retry_tokens_at = now()
-  from (select e.service_name, count(*) as calls from inserted e group by 1) c
-  where i.service_name = c.service_name and i.retry_tokens < i.retry_budget_capacity;
-
-  for v_success in
-    select distinct e.service_name, e.user_id from inserted e where e.status = 'success' and e.service_name is not null order by 1, 2
-  loop
-    perform private.note_success(v_success.service_name, v_success.user_id);
-  end loop;
+  if v_locked is not null then
+    update public.integrations_master i
+    set retry_tokens = least(i.retry_budget_capacity, private.retry_tokens_now(i) + 0.1 * c.calls), retry_tokens_at = now()
+    from (select e.service_name, count(*) as calls from inserted e group by 1) c
+    where i.service_name = any (v_locked) and i.service_name = c.service_name and i.retry_tokens < i.retry_budget_capacity;
+  end if;
+  if v_unsettled <> '{}' then
+    for v_success in
+      select distinct e.service_name, e.user_id from inserted e
+      where e.status = 'success' and e.service_name = any (v_unsettled) order by 1, 2
+    loop
+      perform private.note_success(v_success.service_name, v_success.user_id);
+    end loop;
+  end if;
   return null;
 end $$;
 comment on function private.on_integration_events() is

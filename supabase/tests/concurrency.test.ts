@@ -167,6 +167,32 @@ Deno.test("a failure that arrives while its group is being closed is told and st
   deepEqual(await contradictions(), []);
 });
 
+Deno.test("calls and failures of several integrations that come together never wait for each other in a circle", async () => {
+  // The rows lie in the table in another order than that of the names.
+  const services = ["z", "m", "a"].map((name) => `${name}-${randomUUID()}`);
+  for (const service of services) await register(service);
+  for (let round = 0; round < 60; round++) {
+    await sql`update integrations_master set retry_tokens = retry_budget_capacity where service_name in ${
+      sql(services)
+    }`;
+    const calls = services.map((service_name) => ({
+      service_name,
+      event_type: "call",
+      status: pick(["success", "error"]),
+    }));
+    await Promise.all(
+      Array.from(
+        { length: workers },
+        (_, worker) =>
+          worker % 2 === 0 ? call(sql, "record_integration_events", calls) : reportFailures(
+            sql,
+            services.map((service) => report(service, randomUUID())),
+          ),
+      ),
+    );
+  }
+});
+
 Deno.test("integrations that fail together are not disabled beyond their share", async () => {
   await sql`select enable_integration(service_name, 'Ada') from integrations_master where not enabled`;
   await sql`update settings set value = '0' where name = 'max_auto_disabled_share'`;
