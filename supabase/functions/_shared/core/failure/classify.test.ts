@@ -87,6 +87,7 @@ Deno.test("too much at once is a rate limit, however gateways and clients put it
   expectCategories([
     ["rate_limit", json(200, "<Fault><faultstring>MS_MAX_CONCURRENT_REQ</faultstring></Fault>")],
     ["rate_limit", text("Concurrency limit reached")],
+    ["rate_limit", { http_status: 403, error_message: "You have used all your API calls for today" }],
     ["rate_limit", { http_status: 500, error_code: "policies.ratelimit.SpikeArrestViolation" }],
     ["rate_limit", text("Max retries exceeded with url: / (ResponseError('too many 429 error responses'))")],
     ["network", text("Max retries exceeded with url: / (ResponseError('too many 503 error responses'))")],
@@ -125,6 +126,7 @@ Deno.test("transport faults of every runtime are network", () => {
     "READONLY You can't write against a read only replica.",
     "upstream connect error or disconnect/reset before headers",
     "Host key verification failed.",
+    'could not translate host name "db" to address',
     "* BYE Autologout; idle for too long",
     "A network-related error occurred while establishing a connection. The server was not found.",
     "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>",
@@ -167,6 +169,8 @@ Deno.test("what a customer or an address lacks is data, not a credential or an o
     }],
     ["data", text("The customer's address is incomplete")],
     ["data", { http_status: 422, error_message: "The account has run out of credits" }],
+    ["data", { http_status: 409, error_message: "These dates are unavailable" }],
+    ["data", { http_status: 400, error_message: "The file is password-protected" }],
   ]);
 });
 

@@ -1,5 +1,5 @@
 import type { Failure } from "./failure.ts";
-import { readHeaders } from "./headers.ts";
+import { authSchemes, readHeaders } from "./headers.ts";
 import { jsonInText } from "./json-in-text.ts";
 import { readMarkup } from "./markup.ts";
 
@@ -163,12 +163,6 @@ function mapsFieldsToTexts(errors: object): boolean {
   return Object.values(errors).every((texts) =>
     typeof texts === "string" || (Array.isArray(texts) && texts.every((text) => typeof text === "string"))
   );
-}
-
-/** Schemes stand at the start or after a comma and, unlike parameters, without "=" (RFC 9110, section 11.6.1). */
-function authSchemes(challenges: string): string[] {
-  const names = challenges.matchAll(/(?:^|,) *([A-Za-z][\w-]{0,40})(?= +[^ =]|,| *$)/g);
-  return [...names].map(([, name = ""]) => name.toLowerCase());
 }
 
 function statusOf(value: unknown): number | null {

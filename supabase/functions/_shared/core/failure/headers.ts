@@ -13,3 +13,12 @@ export function readHeaders(headers: unknown): Map<string, string> {
   }
   return known;
 }
+
+/**
+ * Lower-case names of the schemes that a WWW-Authenticate header asks for. They stand at the start or after a comma and,
+ * unlike parameters, without "=" (RFC 9110, section 11.6.1).
+ */
+export function authSchemes(challenges: string): string[] {
+  const names = challenges.matchAll(/(?:^|,) *([A-Za-z][\w-]{0,40})(?= +[^ =]|,| *$)/g);
+  return [...names].map(([, name = ""]) => name.toLowerCase());
+}

@@ -21,12 +21,15 @@ const STATUSES: Record<number, StatusMeaning> = {
   405: strong("data"),
   407: strong("auth.final"),
   408: strong("network"),
+  409: fair("data"),
+  410: fair("data"),
   413: strong("data"),
   415: strong("data"),
   418: weak("unknown"),
   419: weak("auth.refresh"), // Laravel: the page's session token has expired
   420: strong("rate_limit"), // "enhance your calm": X, Mailgun
   421: fair("network"),
+  422: fair("data"),
   423: weak("network"),
   424: weak("network"),
   425: fair("network"),

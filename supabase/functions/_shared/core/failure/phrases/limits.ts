@@ -47,6 +47,7 @@ export const THROUGHPUT: readonly RegExp[] = [
   /maxim?um number of .{0,25}(?:requests|calls|invocations|attempts)/,
   /max\w* (?:number of )?(?:concurren|simultaneous)\w*(?! connections)|concurren\w* .{0,30}(?:limit|exceed|reached)/,
   /too many (?:concurrent|simultaneous) (?!connections|clients)|spike ?arrest|quota ?violation|too many 429/,
+  /(?:used|consumed|exhausted) (?:all|up) .{0,20}(?:requests|calls|quota|messages)|rate of (?:requests|calls|messages)|frequency (?:is )?too high/,
 ];
 
 /** Not part of what was bought, or not paid. */
@@ -65,5 +66,5 @@ export const PLANS: readonly RegExp[] = [
   /access level/,
   /(?:country|region|location|territory).{0,30}(?:not |un)(?:supported|available|allowed)/,
   /(?:api|service|feature|product|add-?on) .{0,30}(?:has not been used|is (?:disabled|not enabled|not activated)|not enabled|must be enabled)/,
-  /(?:no more|run out of) (?:\w+ )?credits/,
+  /(?:no more|run out of) (?:\w+ )?credits|free tier .{0,10}limit/,
 ];

@@ -15,16 +15,16 @@ export const RECIPIENTS: readonly RegExp[] = [
   /user (?:is )?not (?:in|a member of)\b(?! (?:this |the |any )?(?:organi[sz]ation|workspace|team|tenant|company|account))/,
 ];
 
-/** Tokens that are no credentials. */
+/** Tokens and passwords that are no credentials of the caller. */
 export const OTHER_TOKENS: readonly RegExp[] = [
   /(?:device|registration|sync|page|paging|next|continuation|continue|cursor|scroll|card|payment|push|fcm|upload|change|subscription|instance) ?token/,
   /unexpected token/,
-  /idempot/,
+  /idempot|password (?:format|policy|strength|length|is too|should|protected)|password-protected/,
 ];
 
 /** Unavailable to this request, not out of order. */
 export const NOT_OFFERED: readonly RegExp[] = [
-  /unavailable (?:between|in your|for (?:this|the|your) (?:selected )?(?:destination|address|location|region|country|route|currency|product))/,
+  /does ?n[o']t exist,? or you|unavailable (?:between|in your|for (?:this|the|your) (?:selected )?(?:destination|address|location|region|country|route|currency|product))/,
 ];
 
 /** The customer's payment failed, whatever the customer got wrong. */
@@ -61,7 +61,7 @@ export const COMPLAINTS: readonly RegExp[] = [
   /deprecated|unimplemented|does not match|did not match|wrong kind/,
   /expected .{1,30} (?:but|got|found|to be)|immutable|stale object|precondition/,
   /version conflict|etag/,
-  /incomplete|bad request|invalid (?:argument|request|input|value|url|uri|email|phone|number|address|date)/,
+  /incomplete|reverted|bad request|invalid (?:argument|request|input|value|url|uri|email|phone|number|address|date)/,
   /illegal (?:argument|character)|weak password|password (?:should|must|is too|strength)/,
   /declined|insufficient funds|expired card|card (?:expired|number|was)|do not honor|sold out/,
   /out of stock|empty\.?$|is empty|no (?:recipients|subject|body|text|content|file)/,
