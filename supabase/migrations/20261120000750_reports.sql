@@ -178,7 +178,8 @@ begin
       where p.service_name = g.service_name and p.failure_category = g.failure_category and p.fingerprint = g.fingerprint
         and p.closed_at > now() - interval '5 minutes') as again
     from public.failure_groups g join public.system_integrity_events e on e.group_id = g.id
-    where g.id = any (p_group_ids) order by g.id, e.created_at
+    left join public.integration_events c on c.id = e.event_id
+    where g.id = any (p_group_ids) and c.error_code is distinct from 'circuit_open' order by g.id, e.created_at
   loop
     -- A failure that was settled minutes ago is told only if it is still open after a minute.
     perform private.tell('failure', 'group:' || v_first.group_id || ':failure', private.failure_message(v_first.event_id),
@@ -190,7 +191,7 @@ begin
     end if;
   end loop;
 end $$;
-comment on function private.tell_first_failures(bigint[]) is 'Tells people of the first failure of each new group, and of the attempt that follows at once.';
+comment on function private.tell_first_failures(bigint[]) is 'Tells people of the first failure of each new group, and of the attempt that follows at once. Calls that a breaker held back are no news: people know why, and the calls follow.';
 
 create function private.failure_message(p_event_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
