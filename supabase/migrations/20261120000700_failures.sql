@@ -182,6 +182,16 @@ language sql set search_path = '' as $$
 $$;
 comment on function private.release_recoveries(text, uuid) is 'New tokens arrived: makes the user''s waiting auth failures due.';
 
+create function private.lock_unregistered(p_service_names text[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('self-heal:' || s.name, 0))
+  from (select distinct n.name from unnest(p_service_names) n (name) order by 1) s
+  where not exists (select from public.integrations_master i where i.service_name = s.name);
+end $$;
+comment on function private.lock_unregistered(text[]) is
+  'Services that are not registered have no row to lock; this takes its place until the end of the transaction.';
+
 create function private.unsettled_services(p_service_names text[]) returns setof text
 language plpgsql stable set search_path = '' as $$
 begin
@@ -205,6 +215,9 @@ begin
     return;
   end if;
   select * into v_before from public.integrations_master i where i.service_name = p_service_name for no key update;
+  if not found then
+    perform private.lock_unregistered(array[p_service_name]);
+  end if;
   if v_before.recovery_fail_count > 0 or v_before.breaker_state <> 'closed' or v_before.disabled_by = 'self-heal' then
     update public.integrations_master i
     set recovery_fail_count = 0, last_recovery_at = now(),
@@ -303,6 +316,7 @@ comment on trigger integration_events_are_noted on public.integration_events is 
 
 revoke execute on function private.close_groups(bigint[], text) from public, anon, authenticated, service_role;
 revoke execute on function private.release_recoveries(text, uuid) from public, anon, authenticated, service_role;
+revoke execute on function private.lock_unregistered(text[]) from public, anon, authenticated, service_role;
 revoke execute on function private.unsettled_services(text[]) from public, anon, authenticated, service_role;
 revoke execute on function private.note_success(text, uuid) from public, anon, authenticated, service_role;
 revoke execute on function private.release_held(text) from public, anon, authenticated, service_role;

@@ -233,12 +233,17 @@ create function public.report_failures(p_reports jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_event_ids constant uuid[] := array(select (r ->> 'event_id')::uuid from jsonb_array_elements(p_reports) r);
+  v_locked bigint;
   v_known uuid[];
   v_new private.failure_report[];
   v_recorded uuid[];
 begin
   perform from public.integrations_master i
   where i.service_name in (select r ->> 'service_name' from jsonb_array_elements(p_reports) r) order by i.service_name for no key update;
+  get diagnostics v_locked = row_count;
+  if v_locked < cardinality(v_event_ids) then
+    perform private.lock_unregistered(array(select r ->> 'service_name' from jsonb_array_elements(p_reports) r));
+  end if;
   v_known := array(select e.event_id from public.system_integrity_events e where e.event_id = any (v_event_ids));
   select array_agg(first.report) into v_new from (
     select distinct on (r.event_id) r as report

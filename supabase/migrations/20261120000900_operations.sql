@@ -91,10 +91,14 @@ comment on function public.save_llm_reasoning(uuid, text) is 'Keeps a language m
 create function public.resolve_recovery(p_recovery_id uuid, p_actor text default current_user) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
+  v_service text;
   v_group bigint;
 begin
-  perform from public.integrations_master i
-  where i.service_name = (select e.service_name from public.system_integrity_events e where e.id = p_recovery_id) for no key update;
+  select e.service_name into v_service from public.system_integrity_events e where e.id = p_recovery_id;
+  perform from public.integrations_master i where i.service_name = v_service for no key update;
+  if not found then
+    perform private.lock_unregistered(array[v_service]);
+  end if;
   update public.system_integrity_events e
   set status = 'resolved', resolved_at = now(), updated_at = now(), next_retry_at = null, leased_until = null, retry_tokens_held = 0, epoch = e.epoch + 1,
       action_taken = 'Resolved by ' || p_actor

@@ -193,6 +193,24 @@ Deno.test("calls and failures of several integrations that come together never w
   }
 });
 
+Deno.test("failures of services that nobody registered never wait for their own settling in a circle", async () => {
+  const service = `unregistered-${randomUUID()}`;
+  const failures = () =>
+    ["a", "b", "c", "d", "e"].map((fingerprint) => report(service, randomUUID(), { fingerprint }));
+  for (let round = 0; round < 40; round++) {
+    await Promise.all(
+      Array.from({ length: workers }, (_, worker) =>
+        worker % 2 === 0
+          ? reportFailures(
+            sql,
+            failures().filter(() => dice(2) === 0),
+          )
+          : sql`insert into integration_events (service_name, status) values (${service}, 'success')`),
+    );
+  }
+  deepEqual(await contradictions(), []);
+});
+
 Deno.test("integrations that fail together are not disabled beyond their share", async () => {
   await sql`select enable_integration(service_name, 'Ada') from integrations_master where not enabled`;
   await sql`update settings set value = '0' where name = 'max_auto_disabled_share'`;
