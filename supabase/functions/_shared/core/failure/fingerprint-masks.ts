@@ -100,6 +100,7 @@ ${NAME}*(?=\s*(?:$|[.,;:([]|(?:from|by|at|on|in|is|was|has|does|not)\b))`,
     replace: `$1 ${MASK}`,
   },
   { pattern: /(\b(?:ID|id)|[a-z]I[dD])(s?: ?)[\w.-]+/g, replace: `$1$2${MASK}` }, // Trace ID: abc
+  { pattern: /\bfrom [A-Z][A-Z_]{1,64} to [A-Z][A-Z_]{1,64}\b/g, replace: `from ${MASK} to ${MASK}` }, // states
   {
     pattern: /\b((?:no such|unknown|unrecognized|unsupported) [\w ]{1,40}:) [^\s<]+$/gi,
     replace: `$1 ${MASK}`,

@@ -56,6 +56,7 @@ const kinds: Record<string, string[]> = {
     "since Sat Jul 2 17:07:00 2005: no answer",
   ],
   "a list of ids": ["skipped items 1, 2, 3", "skipped items 17"],
+  "a change of state": ["job 7 went from NEW to RUNNING", "job 8 went from RUNNING to LOST_CONTACT"],
   "a pod without a node": [
     "no node for default/web-7d4b (config.yaml), peer [::1]:9000, ready: no",
     "no node for kube-system/dns-xkz (api.json), peer redis:6379, ready: yes",
