@@ -83,7 +83,7 @@ begin
       and exists (
         select from public.outbox o
         where o.channel = c.name and o.delivered_at is null and o.failed_at is null and o.not_before <= now())
-    order by c.name for update skip locked
+    order by c.name for no key update skip locked
   ), claimed as (
     update public.notification_channels c
     set leased_until = now() + make_interval(secs => p_lease_seconds), epoch = c.epoch + 1, retry_at = null
@@ -112,7 +112,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_retry_after numeric;
 begin
-  perform from public.notification_channels c where c.name = p_channel and c.epoch = p_epoch for update;
+  perform from public.notification_channels c where c.name = p_channel and c.epoch = p_epoch for no key update;
   if not found then
     return false;
   end if;

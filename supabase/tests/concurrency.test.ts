@@ -197,7 +197,7 @@ Deno.test("failures of services that nobody registered never wait for their own 
   const service = `unregistered-${randomUUID()}`;
   const failures = () =>
     ["a", "b", "c", "d", "e"].map((fingerprint) => report(service, randomUUID(), { fingerprint }));
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 120; round++) {
     await Promise.all(
       Array.from({ length: workers }, (_, worker) =>
         worker % 2 === 0
@@ -246,6 +246,23 @@ Deno.test("messages are delivered once and in order, however many workers delive
   }));
   equal(delivered.length, 150);
   deepEqual(delivered, delivered.toSorted((a, b) => a - b));
+});
+
+Deno.test("a transaction that writes a message does not keep the others from being delivered", async () => {
+  await sql`delete from outbox`;
+  await sql`update notification_channels set leased_until = null`;
+  await sql`select private.tell('failure', ${randomUUID()}, '{}')`;
+  const writer = await sql.reserve();
+  await writer`begin`;
+  await writer`select private.tell('failure', ${randomUUID()}, '{}')`;
+  const [batch] = await call<Batch[]>(sql, "claim_outbox", ["slack"], 10);
+  await writer`rollback`;
+  writer.release();
+  equal(batch?.messages.length, 1);
+  await call(sql, "finish_outbox", "slack", batch!.epoch, [{
+    id: batch!.messages[0]!.id,
+    outcome: "delivered",
+  }]);
 });
 
 Deno.test("sixteen workers that do everything at once never deadlock and lose nothing", async () => {
