@@ -233,24 +233,26 @@ create function public.report_failures(p_reports jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_event_ids constant uuid[] := array(select (r ->> 'event_id')::uuid from jsonb_array_elements(p_reports) r);
+  -- Read before the locks that other reporters wait for.
+  v_reports constant private.failure_report[] := array(select first.report from (
+    select distinct on (r.event_id) r as report
+    from jsonb_array_elements(p_reports) with ordinality t (report, position), jsonb_populate_record(null::private.failure_report, t.report) r
+    order by r.event_id, t.position
+  ) first);
   v_locked bigint;
   v_known uuid[];
   v_new private.failure_report[];
   v_recorded uuid[];
 begin
   perform from public.integrations_master i
-  where i.service_name in (select r ->> 'service_name' from jsonb_array_elements(p_reports) r) order by i.service_name for no key update;
+  where i.service_name in (select r.service_name from unnest(v_reports) r) order by i.service_name for no key update;
   get diagnostics v_locked = row_count;
   if v_locked < cardinality(v_event_ids) then
-    perform private.lock_unregistered(array(select r ->> 'service_name' from jsonb_array_elements(p_reports) r));
+    perform private.lock_unregistered(array(select r.service_name from unnest(v_reports) r));
   end if;
   v_known := array(select e.event_id from public.system_integrity_events e where e.event_id = any (v_event_ids));
-  select array_agg(first.report) into v_new from (
-    select distinct on (r.event_id) r as report
-    from jsonb_array_elements(p_reports) with ordinality t (report, position), jsonb_populate_record(null::private.failure_report, t.report) r
-    where r.event_id <> all (v_known) order by r.event_id, t.position
-  ) first;
-  if v_new is not null then
+  v_new := array(select r from unnest(v_reports) r where r.event_id <> all (v_known));
+  if cardinality(v_new) > 0 then
     v_recorded := private.record_failures(v_new);
   end if;
   return (
