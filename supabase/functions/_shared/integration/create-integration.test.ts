@@ -138,10 +138,22 @@ Deno.test("each call has an idempotency key of its own, where the provider knows
   });
   await integration.call(CALL);
   await integration.call(CALL);
-  const keys = sent.map(({ headers }) => headers!["Idempotency-Key"]);
+  const keys = sent.map(({ headers }) => headers!["idempotency-key"]);
   assert.match(keys[0]!, /^[0-9a-f-]{36}$/);
   assert.notEqual(keys[0], keys[1]);
   assert.deepEqual(failures.map(({ request }) => request?.idempotency_key), keys);
+});
+
+Deno.test("a key and a token that the caller set by hand are neither doubled nor lost to the repetition", async () => {
+  const { integration, sent, failures } = build({
+    permission: { ...PERMITTED, idempotency_header: "Idempotency-Key", grant: GRANT },
+    token: { accessToken: "fresh", version: 5 },
+    answer: () => ({ status: 503, headers: {}, body: "" }),
+  });
+  const headers = { "idempotency-KEY": "own", AUTHORIZATION: "Bearer stale" };
+  await integration.call({ ...CALL, request: { ...CALL.request, headers, auth: "bearer" } });
+  assert.deepEqual(sent[0]!.headers, { "idempotency-key": "own", authorization: "Bearer fresh" });
+  assert.equal(failures[0]!.request?.idempotency_key, "own");
 });
 
 Deno.test("a token goes into the request, only to allowed hosts, and never into what is kept", async () => {

@@ -1,5 +1,5 @@
 import { isSuccess } from "../core/recovery/is-success.ts";
-import { storableRequest, type StoredRequest } from "../core/recovery/stored-request.ts";
+import { idempotencyKeyOf, storableRequest, type StoredRequest } from "../core/recovery/stored-request.ts";
 import type { Database, EgressResponse } from "../ports.ts";
 import { type Call, type CallFailure, type CallResult, describeFailure, endpointOf } from "./call.ts";
 import { integrationDeps } from "./deps.ts";
@@ -50,8 +50,8 @@ export function createIntegration(
 
 /** The request with all that a repetition needs, its idempotency key included. */
 function prepare(request: Call["request"], { idempotency_header }: Permission): StoredRequest {
-  const idempotency_key = idempotency_header ? request.idempotency_key ?? crypto.randomUUID() : null;
-  return { ...request, idempotency_key };
+  const key = idempotencyKeyOf(request, idempotency_header) ?? crypto.randomUUID();
+  return { ...request, idempotency_key: idempotency_header && key };
 }
 
 async function hold(

@@ -1,4 +1,4 @@
-import type { StoredRequest } from "../core/recovery/stored-request.ts";
+import { headersOf, type StoredRequest } from "../core/recovery/stored-request.ts";
 import type { Egress, EgressResponse, Logger } from "../ports.ts";
 import type { Call, CallFailure } from "./call.ts";
 import { type Permission, UNASKED } from "./permission.ts";
@@ -29,8 +29,8 @@ export async function send(
   const { grant, idempotency_header, allowed_hosts } = permission;
   const url = request.url_secret ? secretUrls[request.url_secret] : request.url;
   if (!url) return unanswered("config.missing", `The setting ${request.url_secret} is not set`);
-  const headers = { ...request.headers };
-  if (idempotency_header) headers[idempotency_header] = request.idempotency_key!;
+  const headers = headersOf(request);
+  if (idempotency_header) headers[idempotency_header.toLowerCase()] = request.idempotency_key!;
   try {
     if (request.auth === "bearer") {
       if (permission === UNASKED) return unanswered("database.unreachable", "The token could not be read");

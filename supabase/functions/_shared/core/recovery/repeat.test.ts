@@ -30,6 +30,12 @@ Deno.test("a POST with an idempotency key may be repeated only where the provide
   assert.equal(isRepeatSafe(request("POST"), outage, "Idempotency-Key"), false);
 });
 
+Deno.test("a key that was sent as a plain header counts, in any spelling", () => {
+  const headers = { "idempotency-KEY": "k1" };
+  assert.equal(isRepeatSafe({ ...request("POST"), headers }, outage, "Idempotency-Key"), true);
+  assert.equal(isRepeatSafe({ ...request("POST"), headers }, outage, "X-Other-Key"), false);
+});
+
 Deno.test("a POST may be repeated when the failure proves that nothing was done", () => {
   const proofs: Partial<FailedCall>[] = [
     { httpStatus: 401, category: "auth" },

@@ -1,5 +1,5 @@
 import type { Category } from "../failure/failure.ts";
-import type { StoredRequest } from "./stored-request.ts";
+import { idempotencyKeyOf, type StoredRequest } from "./stored-request.ts";
 
 /** Methods whose repetition has no second effect (RFC 9110, section 9.2.2). */
 const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
@@ -31,7 +31,7 @@ export function isRepeatSafe(
   idempotencyHeader: string | null,
 ): boolean {
   return IDEMPOTENT.has(request.method.toUpperCase()) ||
-    (idempotencyHeader !== null && Boolean(request.idempotency_key)) ||
+    Boolean(idempotencyKeyOf(request, idempotencyHeader)) ||
     wasNotProcessed(failed);
 }
 

@@ -33,6 +33,14 @@ Deno.test("a stored header never decides on the token, the key or the tag", () =
   });
 });
 
+Deno.test("a key that the first call sent as a plain header is sent again", () => {
+  const replay = buildReplay({ ...stored, idempotency_key: null, headers: { "Idempotency-Key": "own" } }, {
+    recoveryId: "r1",
+    idempotencyHeader: "idempotency-key",
+  });
+  assert.equal(replay.headers["idempotency-key"], "own");
+});
+
 Deno.test("without a key of its own the recovery's id serves, so that repetitions are recognised", () => {
   const replay = buildReplay({ ...stored, idempotency_key: null }, {
     recoveryId: "r1",

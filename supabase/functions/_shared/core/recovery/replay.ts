@@ -1,4 +1,4 @@
-import type { StoredRequest } from "./stored-request.ts";
+import { headersOf, idempotencyKeyOf, type StoredRequest } from "./stored-request.ts";
 
 /** The header that tells an integration's own code that the self-healing repeats a call. */
 export const ATTEMPT_HEADER = "x-self-heal-attempt";
@@ -28,11 +28,10 @@ export function buildReplay(
     idempotencyHeader: string | null;
   },
 ): Replay {
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(request.headers ?? {})) headers[name.toLowerCase()] = value;
+  const headers = headersOf(request);
   if (request.auth === "bearer" && accessToken) headers["authorization"] = `Bearer ${accessToken}`;
   if (idempotencyHeader) {
-    headers[idempotencyHeader.toLowerCase()] = request.idempotency_key || recoveryId;
+    headers[idempotencyHeader.toLowerCase()] = idempotencyKeyOf(request, idempotencyHeader) || recoveryId;
   }
   headers[ATTEMPT_HEADER] = recoveryId;
   const method = request.method.toUpperCase();

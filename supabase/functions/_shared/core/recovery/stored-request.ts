@@ -18,6 +18,21 @@ export const storedRequest = z.object({
 });
 export type StoredRequest = z.output<typeof storedRequest>;
 
+/** A request's headers by lower-case name, so that what is put in takes the place of what stood there. */
+export function headersOf({ headers = {} }: StoredRequest): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+/**
+ * The key by which the provider recognises repetitions of the request: the stated one, else what stands among its
+ * headers.
+ *
+ * @param header the provider's header for such keys; null when it has none
+ */
+export function idempotencyKeyOf(request: StoredRequest, header: string | null): string | null {
+  return header && (request.idempotency_key || headersOf(request)[header.toLowerCase()] || null);
+}
+
 /** Headers that hold nothing but what is put in anew when the request is repeated. */
 const INJECTED = /^authorization$/i;
 
