@@ -21,14 +21,10 @@ export function createLogger(
   const at = (level: Level) => (event: string, fields: Record<string, unknown> = {}) => {
     const head = { time: new Date(clock.now()).toISOString(), level, event };
     const shown = redactValue(fields) as Record<string, unknown>;
-    const line = stringify({ ...head, ...shown, ...head });
+    const line = JSON.stringify({ ...head, ...shown, ...head });
     if (line.length <= MAX_LINE) return write(level, line);
     // Quotes in the text are escaped once more, which at worst doubles its length.
-    write(level, stringify({ ...head, truncated: stringify(shown).slice(0, MAX_LINE / 4) }));
+    write(level, JSON.stringify({ ...head, truncated: JSON.stringify(shown).slice(0, MAX_LINE / 4) }));
   };
   return { info: at("info"), warn: at("warn"), error: at("error") };
-}
-
-function stringify(value: unknown): string {
-  return JSON.stringify(value, (_name, item) => typeof item === "bigint" ? String(item) : item);
 }

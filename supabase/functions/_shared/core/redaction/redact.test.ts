@@ -205,6 +205,7 @@ Deno.test("headers keep their names and lose credentials, cookies, keys and sign
     cookie: "a=b",
     "content-type": "text/plain",
     "x-ratelimit-limit-tokens": "3000",
+    "x-ratelimit-reset-tokens": "6m0s",
   });
   assert.deepEqual(redactHeaders(headers), {
     authorization: "[redacted]",
@@ -214,6 +215,7 @@ Deno.test("headers keep their names and lose credentials, cookies, keys and sign
     "x-api-key": "[redacted]",
     "x-internal-token": "[redacted]",
     "x-ratelimit-limit-tokens": "3000",
+    "x-ratelimit-reset-tokens": "6m0s",
   });
 });
 

@@ -13,8 +13,8 @@ const CUT = "[truncated]";
  * Hides the secrets of a JSON-like value: whatever stands under a secret-sounding name, and in every other string
  * (names too) what {@link redactText} would hide. Other values keep their type and place.
  *
- * @param value anything; errors, URLs and headers become plain data, cycles `[circular]`, and what lies deeper than
- *   32 levels or beyond 100,000 entries `[truncated]`
+ * @param value anything; errors, URLs and headers become plain data, big integers text, cycles `[circular]`, and what
+ *   lies deeper than 32 levels or beyond 100,000 entries `[truncated]`
  * @returns a redacted copy; never throws
  */
 export function redactValue(value: unknown): unknown {
@@ -25,9 +25,8 @@ export function redactValue(value: unknown): unknown {
 function redactNode(value: unknown, parents: Set<object>, budget: { nodes: number }): unknown {
   if (--budget.nodes < 0) return CUT;
   if (typeof value === "string") return redactText(value);
-  if (typeof value === "number" || typeof value === "bigint") {
-    return isCardNumber(String(value)) ? REDACTED : value;
-  }
+  if (typeof value === "number") return isCardNumber(String(value)) ? REDACTED : value;
+  if (typeof value === "bigint") return redactText(String(value)); // JSON has no form for it.
   // As in JSON. A function kept as toJSON would bring the original back.
   if (typeof value === "function" || typeof value === "symbol") return undefined;
   if (typeof value !== "object" || value === null || value instanceof Date) return value;
@@ -88,10 +87,13 @@ function redactEntries(entries: [string, unknown][], parents: Set<object>, budge
   return Object.fromEntries(result);
 }
 
+/** A count of tokens, or the time until more may be used: "4096", "6m0s", "17.5ms". */
+const TOKEN_COUNT = /^\d[\d.dhms]{0,20}$/;
+
 /** Absent values, flags and counts of tokens say something and hide nothing. */
 function hide(name: string, item: unknown): unknown {
   if (item === null || item === undefined || item === "" || typeof item === "boolean") return item;
-  return /tokens$/i.test(name) && /^\d+$/.test(String(item)) ? item : REDACTED;
+  return /tokens$/i.test(name) && TOKEN_COUNT.test(String(item)) ? item : REDACTED;
 }
 
 /**
