@@ -90,6 +90,59 @@ Deno.test("a failure that cannot be recorded is reported with its request, and t
   assert.deepEqual(errors, ["integration.not_recorded"]);
 });
 
+Deno.test("a report is never larger than self-healing accepts: what weighs most stays behind", async () => {
+  const weight = "ä\u0001".repeat(20_000);
+  for (const database of ["works", "down"] as const) {
+    const { journal, reports, settle } = build({ database });
+    await journal.failed({
+      ...FAILED,
+      error_message: weight,
+      endpoint: weight,
+      payload: { weight },
+      request: { method: "GET", url: "https://api.crm.example/contacts", body: weight },
+      response: { headers: { "retry-after": "3", "x-weight": weight }, body: weight },
+    });
+    await settle();
+    const body = reports[0]!.body!;
+    assert.ok(new TextEncoder().encode(body).length <= 64 * 1024, database);
+    const { event_id, http_status, error_code } = JSON.parse(body);
+    assert.deepEqual([typeof event_id, http_status, error_code], ["string", 503, "unavailable"]);
+  }
+});
+
+Deno.test("a failure is reported with its details only where no row holds them", async () => {
+  const payload = { order: 7 };
+  for (const [database, reported] of [["works", undefined], ["down", payload]] as const) {
+    const { journal, reports, settle } = build({ database });
+    await journal.failed({ ...FAILED, response: undefined, payload });
+    await settle();
+    assert.deepEqual(JSON.parse(reports[0]!.body!).payload, reported);
+  }
+});
+
+Deno.test("details that JSON has no form for are recorded all the same", async () => {
+  const { journal, recorded, reports, settle } = build();
+  await journal.failed({ ...FAILED, response: undefined, payload: { id: 9007199254740993n, at: () => 1 } });
+  await settle();
+  assert.equal(JSON.stringify(recorded[0]!.payload), '{"id":"9007199254740993"}');
+  assert.equal(reports.length, 1);
+});
+
+Deno.test("how long the provider asked to wait is recorded, for the scan when the report is lost", async () => {
+  const { journal, recorded } = build({ reportStatus: 503 });
+  const headers = {
+    "Retry-After": "600",
+    "x-ratelimit-reset-tokens": "6m0s",
+    date: "today",
+    "set-cookie": "canary",
+  };
+  await journal.failed({ ...FAILED, payload: { order: 7 }, response: { headers, body: "" } });
+  assert.deepEqual(recorded[0]!.payload, {
+    order: 7,
+    response_headers: { "Retry-After": "600", "x-ratelimit-reset-tokens": "6m0s" },
+  });
+});
+
 Deno.test("a report that fails is logged, and the caller does not notice", async () => {
   const { journal, errors, settle } = build({ reportStatus: 503 });
   await journal.failed(FAILED);

@@ -9,7 +9,15 @@ const REPORT_TIMEOUT_MS = 15_000;
 const MAX_CODE = 200;
 const MAX_TEXT = 2_000;
 const MAX_BODY = 8_000;
+/** Larger reports are refused. */
+const MAX_REPORT_BYTES = 64 * 1024;
 const MAX_BATCH = 100;
+
+/** What a report can do without, in this order: a failure that is told in part is better than one that gets lost. */
+const DISPENSABLE = ["payload", "response_body", "response_headers", "request"];
+
+/** `Retry-After`, `RateLimit-*` and their relatives. */
+const WAIT_HEADER = /retry-after|limit|^x-reset$/i;
 
 /** A call of an integration that succeeded. */
 export interface Success {
@@ -74,7 +82,7 @@ export function createJournal({ database, logger, background, ...way }: JournalO
         status: "error",
         error_code: call.error_code && redactText(call.error_code).slice(0, MAX_CODE),
         error_message: redactText(call.error_message).slice(0, MAX_TEXT),
-        payload: redactValue(call.payload) as FailedCall["payload"] ?? null,
+        payload: redactValue(withWait(call.payload, response)) as FailedCall["payload"] ?? null,
       };
       let recorded = true;
       try {
@@ -95,14 +103,20 @@ export function createJournal({ database, logger, background, ...way }: JournalO
   };
 }
 
+/** The details with the headers that the scan must know when the report is lost: how long the provider asked to wait. */
+function withWait(payload: FailedCall["payload"], response: FailedCall["response"]): FailedCall["payload"] {
+  const asked = Object.entries(response?.headers ?? {}).filter(([name]) => WAIT_HEADER.test(name));
+  return asked.length === 0 ? payload : { ...payload, response_headers: Object.fromEntries(asked) };
+}
+
 /** The request of `integration-self-heal` in webhook mode. */
 function toReport(
   event: Omit<FailedCall, "payload"> & { id: string; payload: FailedCall["payload"] | null },
   endpoint: string | undefined,
   response: FailedCall["response"],
   recorded: boolean,
-): object {
-  return {
+): string {
+  const report: Record<string, unknown> = {
     mode: "webhook",
     event_id: event.id,
     service_name: event.service_name,
@@ -110,25 +124,30 @@ function toReport(
     http_status: event.http_status ?? undefined,
     error_code: event.error_code ?? undefined,
     error_message: event.error_message,
-    payload: event.payload ?? undefined,
     endpoint: endpoint && redactText(endpoint).slice(0, MAX_TEXT),
     retry_count: 0,
-    // The recorded row holds it already.
-    request: recorded ? undefined : event.request ?? undefined,
+    // A recorded row holds them already.
+    ...(!recorded && { payload: event.payload ?? undefined, request: event.request ?? undefined }),
     response_headers: response && redactHeaders(response.headers),
     response_body: response && redactText(response.body).slice(0, MAX_BODY),
   };
+  for (const name of DISPENSABLE) {
+    const text = JSON.stringify(report);
+    if (new TextEncoder().encode(text).length <= MAX_REPORT_BYTES) return text;
+    delete report[name];
+  }
+  return JSON.stringify(report);
 }
 
 async function send(
   { egress, projectUrl, internalToken }: Pick<JournalOptions, "egress" | "projectUrl" | "internalToken">,
-  report: object,
+  report: string,
 ): Promise<void> {
   const { status } = await egress.send({
     url: `${projectUrl}/functions/v1/integration-self-heal`,
     method: "POST",
     headers: { "content-type": "application/json", "x-internal-token": internalToken },
-    body: JSON.stringify(report),
+    body: report,
     timeoutMs: REPORT_TIMEOUT_MS,
   });
   if (status >= 300) throw new Error(`integration-self-heal answered with HTTP ${status}`);

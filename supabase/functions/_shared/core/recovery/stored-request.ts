@@ -19,8 +19,10 @@ export const storedRequest = z.object({
 export type StoredRequest = z.output<typeof storedRequest>;
 
 /** A request's headers by lower-case name, so that what is put in takes the place of what stood there. */
-export function headersOf({ headers = {} }: StoredRequest): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+export function headersOf({ headers }: StoredRequest): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
+  );
 }
 
 /**
