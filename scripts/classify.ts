@@ -1,29 +1,21 @@
 /**
- * Classifies failures: JSON lines on stdin, one JSON line each on stdout, in the same order. A line that is no JSON
+ * `deno task classify`: JSON lines on stdin, one JSON line each on stdout, in the same order. A line that is no JSON
  * object is answered by `{"error": {...}}` in its place, and the exit code is 1 in the end.
  *
  *   echo '{"http_status":429,"headers":{"Retry-After":"7"}}' | npx -y deno@2.9.6 task --quiet classify
  */
+import { announceInput, readArguments } from "./command-line.ts";
+import { mapLines, printBlocks } from "./lines.ts";
 import { classifyFailure } from "../supabase/functions/_shared/core/failure/classify.ts";
 import type { Failure } from "../supabase/functions/_shared/core/failure/failure.ts";
 
-/** Cuts a stream of UTF-8 bytes, whose pieces end anywhere, into blocks of answers, one a line. */
-export async function* classifyLines(
+/** Blocks of answers, one a line, for the lines of a stream of UTF-8 bytes; `onRefused` is told of each that is none. */
+export function classifyLines(
   input: AsyncIterable<Uint8Array>,
   onRefused: (message: string) => void,
 ): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
   let count = 0;
-  const toLine = (line: string) => answer(line, ++count, onRefused) + "\n";
-  for await (const bytes of input) {
-    const lines = decoder.decode(bytes, { stream: true }).split("\n");
-    lines[0] = rest + lines[0];
-    rest = lines.pop() ?? "";
-    if (lines.length > 0) yield lines.map(toLine).join("");
-  }
-  rest += decoder.decode();
-  if (rest !== "") yield toLine(rest);
+  return mapLines(input, (line) => answer(line, ++count, onRefused));
 }
 
 function answer(line: string, number: number, onRefused: (message: string) => void): string {
@@ -52,17 +44,10 @@ function withInstant(failure: Failure): Failure {
 }
 
 if (import.meta.main) {
-  const output = Deno.stdout.writable.getWriter();
-  const encoder = new TextEncoder();
-  const onRefused = (message: string) => {
+  readArguments("classify");
+  announceInput("failures, one JSON object a line,");
+  await printBlocks(classifyLines(Deno.stdin.readable, (message) => {
     Deno.exitCode = 1;
     console.error(message);
-  };
-  try {
-    for await (const block of classifyLines(Deno.stdin.readable, onRefused)) {
-      await output.write(encoder.encode(block));
-    }
-  } catch (problem) {
-    if (!(problem instanceof Deno.errors.BrokenPipe)) throw problem; // the reader has seen enough ("| head")
-  }
+  }));
 }

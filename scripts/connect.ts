@@ -3,6 +3,7 @@
  * here, before they reach the database, and are never printed.
  */
 import { z } from "zod";
+import { announceInput, readArguments } from "./command-line.ts";
 import { type DataApi, openProject, runCommand } from "./data-api.ts";
 import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
 
@@ -87,7 +88,9 @@ async function saveGrant(api: DataApi, vault: TokenVault, input: Input): Promise
   console.log(`Stored the grant ${whose} (${id}), ${refresh_token ? "with" : "without"} a refresh token`);
 }
 
+readArguments("connect");
 await runCommand(async () => {
+  announceInput("an integration as JSON");
   const input = parseInput(await new Response(Deno.stdin.readable).text());
   const { api, vault } = openProject();
   await register(api, vault, input);

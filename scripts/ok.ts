@@ -1,6 +1,7 @@
 /** `deno task ok`: the quick gate. Format, lint, types, layers, and the core's tests without any permission. */
 import { join } from "node:path";
 import { checkLayers } from "./check-layers.ts";
+import { readArguments } from "./command-line.ts";
 import { projectRoot } from "./stack/paths.ts";
 import { runDenoTest } from "./testing/deno-test.ts";
 import { findTests, listFiles } from "./testing/find-tests.ts";
@@ -34,6 +35,7 @@ const checks: [string, () => Promise<string | undefined>][] = [
   ["core tests, no permissions", coreTests],
 ];
 
+readArguments("ok");
 let failed = false;
 for (const [name, check] of checks) {
   const start = performance.now();

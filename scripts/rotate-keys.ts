@@ -3,6 +3,7 @@
  * runs. A row that somebody else changed meanwhile is left as it is; it was sealed anew by that change, or is by running
  * this again. Once a run finds everything current, older keys can be dropped.
  */
+import { readArguments } from "./command-line.ts";
 import { type DataApi, openProject, runCommand } from "./data-api.ts";
 import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
 
@@ -72,6 +73,7 @@ async function rotateClientSecret(
   return changed.length === 1 ? "resealed" : "changed meanwhile";
 }
 
+readArguments("rotate-keys");
 await runCommand(async () => {
   const { api, vault } = openProject();
   const counts: Record<Outcome, number> = { current: 0, resealed: 0, "changed meanwhile": 0, failed: 0 };

@@ -2,6 +2,7 @@
  * `deno task test [-- <part of a path>]`: every test of the project, on throw-away databases and free ports, beside a
  * stack that may be running. Prints one line for each part, and `N passed, N failed` as the last one.
  */
+import { readArguments } from "./command-line.ts";
 import { runDebianLane } from "./testing/debian-lane.ts";
 import { runDenoTest } from "./testing/deno-test.ts";
 import { findTests, type TestFiles } from "./testing/find-tests.ts";
@@ -41,8 +42,9 @@ async function runDatabaseTests(report: TestReport, { pgTap }: TestFiles): Promi
   });
 }
 
-const filter = Deno.args.find((arg) => arg !== "--") ?? "";
+const { words: [filter = ""] } = readArguments("test [<part of a path>]", {}, 1);
 const files = await findTests(filter);
+if (Object.values(files).flat().length === 0) console.error(`No test file has "${filter}" in its path.`);
 const report = new TestReport();
 
 const secondLane = filter
