@@ -89,6 +89,7 @@ Deno.test("connect and rotate-keys on a real project", async (test) => {
         [{ ...slack, acess_token: "canary-typo" }, {}, /acess_token/],
         [slack, { TOKEN_ENCRYPTION_KEYS: "", SUPABASE_URL: "" }, /SUPABASE_URL[^]*TOKEN_ENCRYPTION_KEYS/],
         [slack, { SUPABASE_SECRET_KEY: "sb_secret_wrong" }, /refused GET integrations_master/],
+        [slack, { SUPABASE_URL: "http://127.0.0.1:9" }, /project at .* does not answer/],
       ];
       for (const [input, env, expected] of cases) {
         const { code, output, errors } = await run(stack, "connect", input, env);

@@ -8,16 +8,27 @@ const TIMEOUT_MS = 30_000;
 /** Sends one request to the Data API, such as `GET user_integrations?select=id`, and resolves to its JSON. */
 export type DataApi = <T>(method: string, path: string, body?: unknown) => Promise<T>;
 
+const NEEDED = {
+  SUPABASE_URL: "the project's address",
+  SUPABASE_SECRET_KEY: "one of its secret keys",
+  TOKEN_ENCRYPTION_KEYS: "the same as its functions have",
+};
+
 /**
- * Opens the project that the environment names: `SUPABASE_URL`, `SUPABASE_SECRET_KEY` (or one of the variables that the
- * platform sets), `TOKEN_ENCRYPTION_KEYS`.
+ * Opens the project that the environment names: `SUPABASE_URL`, `SUPABASE_SECRET_KEY`, `TOKEN_ENCRYPTION_KEYS`.
  *
- * @throws {ConfigError} naming everything that is missing
+ * @throws {Error} naming everything that is missing
  */
 export function openProject(): { api: DataApi; vault: TokenVault } {
+  const missing = Object.entries(NEEDED).filter(([name]) => !Deno.env.get(name));
+  if (missing.length > 0) {
+    const names = missing.map(([name, purpose]) => `${name} (${purpose})`).join(", ");
+    throw new Error(`The environment lacks ${names}. For the local stack: . .stack/env`);
+  }
   const config = readConfig(["project", "tokenKeys"], (name) => {
-    const key = name === "SUPABASE_SECRET_KEYS" ? Deno.env.get("SUPABASE_SECRET_KEY") : undefined;
-    return key ? JSON.stringify({ default: key }) : Deno.env.get(name);
+    return name === "SUPABASE_SECRET_KEYS"
+      ? JSON.stringify({ default: Deno.env.get("SUPABASE_SECRET_KEY") })
+      : Deno.env.get(name);
   });
   return { api: dataApi(config.project), vault: createTokenVault(config.tokenKeys) };
 }
@@ -29,6 +40,8 @@ function dataApi({ url, secretKey }: { url: string; secretKey: string }): DataAp
       headers: { apikey: secretKey, "content-type": "application/json", prefer: "return=representation" },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
+    }).catch((error) => {
+      throw new Error(`The project at ${url} does not answer: ${error.message}`);
     });
     const text = await response.text();
     if (response.ok) return JSON.parse(text || "null") as T;
