@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import postgres from "postgres";
+import config from "../deno.json" with { type: "json" };
 import { freePort } from "./stack/ports.ts";
 import { projectRoot } from "./stack/paths.ts";
 import { commandLineOf, parentOf } from "./stack/processes.ts";
@@ -105,6 +106,44 @@ Deno.test("the stack comes up, refuses a second one and a reset beside it, and C
   assert.ok((await processesOfStack()).length > 0);
   await signalGroup(stack.pid, "INT");
   assert.equal((await stack.status).code, 0);
+  assert.deepEqual(await processesOfStack(), []);
+});
+
+Deno.test("every task answers arguments that it does not know with one line, and does nothing", async () => {
+  for (const name of Object.keys(config.tasks)) {
+    const run = task(name, "--wrong");
+    assert.equal((await run.status).code, 2, name);
+    assert.match(run.output(), /^[^\n]*Task [^\n]*\n[^\n]*--wrong[^\n]*\n$/, name);
+  }
+  for (const port of ["abc", "80", "65535"]) {
+    const run = task("start", `--port=${port}`);
+    assert.equal((await run.status).code, 2);
+    assert.match(run.output(), /The port must be a number from 1024 to 65534, not \w+\. Usage: /);
+  }
+});
+
+Deno.test("the file that start names gives a shell what it needs", async () => {
+  const stack = await start();
+  const [, file] = /For your shell +\. (.+)/.exec(stack.output())!;
+  assert.equal((await Deno.stat(file!)).mode! & 0o777, 0o600);
+  const script = `. "${file}" && curl -sS "$SUPABASE_URL/rest/v1/settings?select=name&limit=1" ` +
+    `-H "apikey: $SUPABASE_SECRET_KEY"`;
+  const { stdout } = await new Deno.Command("/bin/sh", { args: ["-c", script] }).output();
+  assert.match(new TextDecoder().decode(stdout), /^\[\{"name":/);
+  await signalGroup(stack.pid, "INT");
+  await stack.status;
+});
+
+Deno.test("Ctrl-C in the middle of the demo ends it without another word", async () => {
+  const stack = task("start", `--port=${port}`);
+  while (!stack.output().includes("The demo: ")) await pause();
+  const databaseUrl = /postgresql:\/\/\S+\/postgres/.exec(stack.output())![0];
+  const underWay = "select 1 from public.system_integrity_events where service_name = 'demo-payments'";
+  while ((await query(databaseUrl, underWay)).length === 0) await pause();
+  const before = stack.output();
+  await signalGroup(stack.pid, "INT");
+  assert.equal((await stack.status).code, 0);
+  assert.equal(stack.output(), before);
   assert.deepEqual(await processesOfStack(), []);
 });
 

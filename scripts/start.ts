@@ -2,16 +2,23 @@
  * `deno task start [--no-demo] [--port=54321]`: prepares and starts the whole stack, plays the demo, and stays up until
  * Ctrl-C. The database listens on the port after the given one. Deno installs the npm packages before it runs the task.
  */
-import { parseArgs } from "node:util";
+import { exitWithUsage, readArguments } from "./command-line.ts";
+import { writeShellEnvironment } from "./stack/environment.ts";
 import { resetCommand } from "./stack/paths.ts";
 import { type Stack, startStack } from "./stack/stack.ts";
 import { whenLauncherEnds } from "./stack/launcher.ts";
 import { exitOnStackError } from "./stack/stack-error.ts";
 
-const { values: flags } = parseArgs({
-  args: Deno.args.filter((arg) => arg !== "--"),
-  options: { "no-demo": { type: "boolean" }, port: { type: "string", default: "54321" } },
+const usage = "start [--no-demo] [--port=54321]";
+const { values: flags } = readArguments(usage, {
+  "no-demo": { type: "boolean" },
+  port: { type: "string", default: "54321" },
 });
+const port = Number(flags.port);
+// The database needs the next one.
+if (!(Number.isInteger(port) && port >= 1024 && port < 65_535)) {
+  exitWithUsage(`The port must be a number from 1024 to 65534, not ${flags.port}.`, usage);
+}
 const start = performance.now();
 let endStep = (_outcome?: string) => {};
 
@@ -26,7 +33,7 @@ function step(name: string): void {
   };
 }
 
-function describe({ url, databaseUrl, secrets }: Stack): string {
+function describe({ url, databaseUrl, secrets, env }: Stack, shellFile: string): string {
   return `
 The stack is up after ${((performance.now() - start) / 1000).toFixed(1)} s.
 
@@ -35,16 +42,20 @@ The stack is up after ${((performance.now() - start) / 1000).toFixed(1)} s.
   Database         psql "${databaseUrl}"
   Publishable key  ${secrets.publishableKey}
   Secret key       ${secrets.secretKey}
-  Internal token   ${secrets.internalWebhookToken}
+  Internal token   ${env.INTERNAL_WEBHOOK_TOKEN}
+  For your shell   . ${shellFile}
 
 Ctrl-C stops it and leaves no process behind; the data stays until ${resetCommand}
 `;
 }
 
-/** What functions and timers print is held back while the demo plays, and shown when it fails. */
+/** What the stack prints is held back while the demo plays, and shown when it fails. */
 let heldBack: string[] | undefined = flags["no-demo"] ? undefined : [];
+/** What is stopped complains of everything that went before it; nobody needs to read that. */
+let stopping = false;
 
 function log(line: string): void {
+  if (stopping) return;
   if (heldBack) heldBack.push(line);
   else console.log(line);
 }
@@ -54,23 +65,18 @@ async function playDemo(stack: Stack): Promise<void> {
   try {
     await runDemo(stack);
   } catch (error) {
-    heldBack?.forEach((line) => console.log(line));
+    if (!stopping) heldBack?.forEach((line) => console.log(line));
     throw error;
   } finally {
     heldBack = undefined;
   }
 }
 
-/** Resolves with the exit code, after a signal, the end of the launcher, or the death of the database. */
-function end(stack: Stack): Promise<number> {
-  return new Promise((resolve) => {
-    whenLauncherEnds().then(() => resolve(0));
-    stack.databaseDied.then((lastWords) => {
-      console.error(`The database ended by itself (${lastWords || "no last words"}): start the stack again.`);
-      resolve(1);
-    });
-    stopSignalled.then(() => resolve(0));
-  });
+function exitWithDatabase(lastWords: string): never {
+  stopping = true;
+  console.error(`The database ended by itself (${lastWords || "no last words"}): start the stack again.`);
+  // Whatever else runs ends with this process; stopping it in order would stumble over dead connections.
+  Deno.exit(1);
 }
 
 const { promise: stopSignalled, resolve: signalStop } = Promise.withResolvers<void>();
@@ -79,21 +85,25 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) Deno.addSignalLis
 await exitOnStackError(() => run().finally(() => endStep("failed")));
 
 async function run(): Promise<void> {
-  const port = Number(flags.port);
   const stack = await Promise.race([
     startStack({ port, databasePort: port + 1, progress: step, log }),
     stopSignalled,
   ]);
-  // Whatever runs already ends with this process.
-  if (!stack) Deno.exit(130);
+  if (!stack) {
+    endStep("stopped");
+    // Whatever runs already ends with this process.
+    Deno.exit(130);
+  }
   endStep();
-  console.log(describe(stack));
-  const ended = end(stack);
+  console.log(describe(stack, await writeShellEnvironment(stack.env)));
+  stack.databaseDied.then(exitWithDatabase);
+  const ended = Promise.race([stopSignalled, whenLauncherEnds()]);
   const demo = flags["no-demo"] ? Promise.resolve() : playDemo(stack);
-  const code = await Promise.race([ended, demo.then(() => ended)]).catch((error) => {
+  const code = await Promise.race([ended, demo.then(() => ended)]).then(() => 0, (error) => {
     console.error(`The demo failed. ${error instanceof Error ? error.message : error}`);
     return 1;
   });
+  stopping = true;
   await stack.stop();
   Deno.exit(code);
 }

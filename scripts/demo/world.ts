@@ -1,5 +1,7 @@
 /** What the demo plays in: the stack, the servers around it, and integrations registered with them. */
 import type { Sql } from "postgres";
+import { systemClock } from "../../supabase/functions/_shared/adapters/clock.ts";
+import { createLogger } from "../../supabase/functions/_shared/adapters/logger.ts";
 import { createTokenVault } from "../../supabase/functions/_shared/adapters/token-vault.ts";
 import { integrationDeps } from "../../supabase/functions/_shared/integration/deps.ts";
 import {
@@ -47,6 +49,8 @@ export async function createWorld(
   const provider = await startProvider({ isActive: oauth.isActive });
   const receiver = await startReceiver({ onMessage });
   const added = {
+    // Servers on this machine are within reach in development only.
+    ENVIRONMENT: "development",
     EGRESS_PRIVATE_HOSTS: [oauth.host, provider.host, receiver.host].join(","),
     SLACK_WEBHOOK_URL: receiver.slackUrl,
     MICROSOFT_TEAMS_WEBHOOK_URL: receiver.teamsUrl,
@@ -59,7 +63,8 @@ export async function createWorld(
   for (const name of ["slack", "teams"]) await letReach(sql, name, receiver.host);
   await letReach(sql, "stripe", "api.stripe.com");
 
-  const deps = integrationDeps((variable) => ({ ...stack.env, ...added })[variable]);
+  const logger = createLogger({ clock: systemClock, write: (_level, line) => stack.log(`[demo] ${line}`) });
+  const deps = integrationDeps((variable) => stack.env[variable], logger);
   return {
     ...{ sql, oauth, provider, receiver },
     integration: (serviceName) => createIntegration(serviceName, deps),

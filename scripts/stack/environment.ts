@@ -1,6 +1,7 @@
-/** The environment of the functions. */
+/** The environment of the functions, and of people's shells. */
 import { join } from "node:path";
 import { parseEnv } from "node:util";
+import { projectRoot } from "./paths.ts";
 import type { StackSecrets } from "./secrets.ts";
 
 /** The variables that the hosted platform gives to every function, and the local values of this product's secrets. */
@@ -22,13 +23,48 @@ export function platformEnvironment(
   };
 }
 
-/** The variables of `supabase/functions/.env`, which the Supabase CLI reads as well; none when there is no such file. */
+/**
+ * The variables of `supabase/functions/.env`, which the Supabase CLI reads as well; none when there is no such file.
+ * Names that begin with `SUPABASE_` are the platform's own, there and here: the file's are passed over.
+ */
 export async function readEnvFile(project: string): Promise<Record<string, string>> {
   try {
     const text = await Deno.readTextFile(join(project, "supabase/functions/.env"));
-    return parseEnv(text) as Record<string, string>;
+    const variables = Object.entries(parseEnv(text) as Record<string, string>);
+    return Object.fromEntries(variables.filter(([name]) => !name.startsWith("SUPABASE_")));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return {};
     throw error;
   }
+}
+
+/** What the README's commands need. */
+const forShells = [
+  "SUPABASE_URL",
+  "SUPABASE_DB_URL",
+  "SUPABASE_ANON_KEY",
+  "INTERNAL_WEBHOOK_TOKEN",
+  "TOKEN_ENCRYPTION_KEYS",
+];
+
+/**
+ * Writes `.stack/env`, which exports the running stack's addresses and keys to a shell that sources it; readable for the
+ * current user only.
+ *
+ * @param env the functions' environment
+ * @returns the file's path
+ */
+export async function writeShellEnvironment(env: Record<string, string>): Promise<string> {
+  const folder = join(projectRoot, ".stack");
+  const file = join(folder, "env");
+  const variables = {
+    ...Object.fromEntries(forShells.map((name) => [name, env[name]!])),
+    SUPABASE_SECRET_KEY: JSON.parse(env.SUPABASE_SECRET_KEYS!).default as string,
+  };
+  const lines = Object.entries(variables).map(([name, value]) =>
+    `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`
+  );
+  await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(file, lines.join(""), { mode: 0o600 });
+  return file;
 }

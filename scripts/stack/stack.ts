@@ -55,6 +55,8 @@ export interface Stack {
   restartPostgres(): Promise<void>;
   /** Resolves with the database server's last words when it ends by itself. */
   databaseDied: Promise<string>;
+  /** Where functions and timers print. */
+  log(line: string): void;
   stop(): Promise<void>;
 }
 
@@ -144,15 +146,14 @@ async function startServices(
   );
   undo.push(() => stopServing(server));
 
-  const invoker = await startInvoker(database.sql, url, secrets.internalWebhookToken, log);
+  const invoker = await startInvoker(database.sql, url, env.INTERNAL_WEBHOOK_TOKEN!, log);
   undo.push(() => invoker.stop());
   if (options.timers ?? !options.throwAway) {
     const timers = await startTimers(database.sql, log);
     undo.push(() => timers.stop());
   }
   return {
-    url,
-    env,
+    ...{ url, env, log },
     setEnv: (added: Record<string, string>) => functions.setEnv(added),
     killFunction: (name: string) => functions.kill(name),
   };

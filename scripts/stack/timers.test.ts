@@ -23,7 +23,12 @@ const project = await testProject({
       ('disabled', '* * * * * *', 'insert into public.runs (name) values (''disabled'')', false);`,
 });
 const lines: string[] = [];
-const stack = await testStack({}, { project: project.folder, timers: true, log: (line) => lines.push(line) });
+const token = { INTERNAL_WEBHOOK_TOKEN: "one of the user's own environment file" };
+const stack = await testStack(token, {
+  project: project.folder,
+  timers: true,
+  log: (line) => lines.push(line),
+});
 
 /** Resolves once the condition holds; the runner's own limit ends a test that waits in vain. */
 async function until<T>(condition: () => Promise<T | false>): Promise<T> {
@@ -52,7 +57,7 @@ Deno.test("a timer that fails is reported and stops no other", async () => {
   await until(async () => (await stack.sql`select count(*)::int from public.runs`)[0]!.count > before!.count);
 });
 
-Deno.test("what SQL announces reaches the function with the internal token", async () => {
+Deno.test("what SQL announces reaches the function with its internal token, also one of the user's own", async () => {
   await stack.sql`select pg_notify('invoke_function', '{"name": "record", "body": {"mode": "scan"}}')`;
   const calls = await until(async () => {
     const found = await stack.sql`select body, trusted from public.calls`;

@@ -7,6 +7,7 @@ import { createLogger } from "../adapters/logger.ts";
 import { createTokenEndpoint } from "../adapters/oauth.ts";
 import { createTokenVault } from "../adapters/token-vault.ts";
 import { createGrantRefresher } from "../grants/refresher.ts";
+import type { Logger } from "../ports.ts";
 import type { IntegrationDeps } from "./create-integration.ts";
 import { createJournal } from "./journal.ts";
 import { createTokenSource } from "./token-source.ts";
@@ -15,11 +16,14 @@ import { createTokenSource } from "./token-source.ts";
  * Everything that `createIntegration` needs, made from the environment. Once per function.
  *
  * @param lookup reads a variable; of this process's environment unless given
+ * @param logger writes to the console unless given
  * @throws {ConfigError} naming every variable that is missing
  */
-export function integrationDeps(lookup?: (variable: string) => string | undefined): IntegrationDeps {
+export function integrationDeps(
+  lookup?: (variable: string) => string | undefined,
+  logger: Logger = createLogger({ clock }),
+): IntegrationDeps {
   const config = readConfig(["project", "internalToken", "tokenKeys", "privateHosts", "secretUrls"], lookup);
-  const logger = createLogger({ clock });
   const database = createDatabase(config.project);
   const egress = createEgress(config);
   const background = createBackground({ logger });
