@@ -1,8 +1,9 @@
+import { z } from "zod";
 import { createBatcher } from "../_shared/adapters/batcher.ts";
 import { isRefusedInput } from "../_shared/adapters/database.ts";
 import type { Category } from "../_shared/core/failure/failure.ts";
 import type { FailureReport, PreparedReport } from "../_shared/core/recovery/report.ts";
-import { type StoredRequest, storedRequest } from "../_shared/core/recovery/stored-request.ts";
+import type { StoredRequest } from "../_shared/core/recovery/stored-request.ts";
 import type { Database } from "../_shared/ports.ts";
 
 const MAX_BATCH = 100;
@@ -70,6 +71,9 @@ export type ReportAnswer = Recovery & {
   work?: WorkItem | null;
 };
 
+/** A failed call that nobody reported; `created_at` (ISO 8601) is when it was recorded. */
+export type MissedFailure = FailureReport & { created_at: string };
+
 /** The database's side of recoveries. Calls that are made at the same time share a round trip. */
 export interface RecoveryStore {
   report(report: PreparedReport): Promise<ReportAnswer>;
@@ -77,8 +81,7 @@ export interface RecoveryStore {
   finish(work: WorkItem, result: RecoveryResult): Promise<Recovery & { accepted: boolean }>;
   get(eventId: string): Promise<Recovery & { in_progress: boolean }>;
   claim(limit: number): Promise<WorkItem[]>;
-  /** Failed calls that nobody reported. */
-  missed(windowMinutes: number, limit: number): Promise<FailureReport[]>;
+  missed(windowMinutes: number, limit: number): Promise<MissedFailure[]>;
   expiringGrants(
     limit: number,
   ): Promise<{ service_name: string; user_id: string | null; token_version: number }[]>;
@@ -111,13 +114,7 @@ export function createRecoveryStore(database: Database): RecoveryStore {
         p_window_minutes: windowMinutes,
         p_limit: limit,
       });
-      return rows.map(({ id, error_message, retry_count, request, ...row }) => ({
-        ...row,
-        request: storedRequest.safeParse(request).data ?? null,
-        event_id: id,
-        error_message: error_message ?? "",
-        retry_count: retry_count ?? 0,
-      }));
+      return rows.map(toFailure);
     },
     expiringGrants: (limit) => database.rpc("expiring_grants", { p_limit: limit }),
     saveExplanation: (recoveryId, text) =>
@@ -134,6 +131,27 @@ interface MissedEvent {
   error_code: string | null;
   error_message: string | null;
   retry_count: number | null;
+  created_at: string;
   payload: unknown;
-  request: unknown;
+}
+
+/** What an event's payload may tell of its failure beyond the columns, or instead of them. */
+const told = z.object({
+  http_status: z.int().optional().catch(undefined),
+  error_code: z.string().optional().catch(undefined),
+  error_message: z.string().optional().catch(undefined),
+  response_headers: z.record(z.string(), z.unknown()).optional().catch(undefined),
+}).catch({});
+
+/** Without what only the row itself is needed for: its payload and its request. */
+function toFailure({ id, payload, ...row }: MissedEvent): MissedFailure {
+  const { http_status, error_code, error_message, response_headers } = told.parse(payload);
+  return {
+    ...{ event_id: id, service_name: row.service_name, user_id: row.user_id, created_at: row.created_at },
+    http_status: row.http_status ?? http_status,
+    error_code: row.error_code ?? error_code,
+    error_message: row.error_message ?? error_message ?? "",
+    retry_count: row.retry_count ?? 0,
+    response_headers,
+  };
 }

@@ -5,7 +5,7 @@ import type { PreparedReport } from "../_shared/core/recovery/report.ts";
 import { fakeClock } from "../_shared/testing/fake-clock.ts";
 import { recordingLogger } from "../_shared/testing/recording-logger.ts";
 import { createAdopt } from "./adopt.ts";
-import type { RecoveryStore, ReportAnswer, WorkItem } from "./recovery-store.ts";
+import type { MissedFailure, RecoveryStore, ReportAnswer, WorkItem } from "./recovery-store.ts";
 import { createScan, type ScanOptions } from "./scan.ts";
 
 /** A scan over a store with endless due work; each recovery takes `milliseconds`. */
@@ -111,10 +111,17 @@ Deno.test("each token that is about to expire is refreshed, whatever becomes of 
   assert.deepEqual(logger.lines.map(({ level }) => level).sort(), ["error", "warn"]);
 });
 
-const failure = { event_id: "event-1", service_name: "orders", error_message: "odd", http_status: 503 };
+const failure = {
+  ...{ event_id: "event-1", service_name: "orders", error_message: "odd", http_status: 503 },
+  created_at: new Date(fakeClock().now() - 60_000).toISOString(),
+};
 
-/** Adopts the failure with a store that fails as planned, then answers. */
+/** Adopts a failure of a minute ago with a store that fails as planned, then answers. */
 async function adopting(...errors: Error[]) {
+  return await adoptingOf(failure, ...errors);
+}
+
+async function adoptingOf(failure: MissedFailure, ...errors: Error[]) {
   const reports: PreparedReport[] = [];
   const adopt = createAdopt({
     clock: fakeClock(),
@@ -136,6 +143,15 @@ Deno.test("an adopted failure is due at once and counts only by how its retry en
   const { plan, hold } = reports[0]!;
   assert.deepEqual([plan.step, plan.delay_seconds, hold], ["wait", 0, true]);
   assert.match(plan.action_taken, /^Found by the scan\. /);
+});
+
+Deno.test("a wait counts from the failure on, not from when it was found", async () => {
+  const waits = { "30": 0, "90": 30, "Fri, 02 Jan 2026 03:05:05 GMT": 60, "5": 0 };
+  for (const [asked, left] of Object.entries(waits)) {
+    const limited = { ...failure, http_status: 429, response_headers: { "retry-after": asked } };
+    const { plan } = (await adoptingOf(limited)).reports[0]!;
+    assert.deepEqual([plan.step, plan.delay_seconds], ["wait", left], asked);
+  }
 });
 
 Deno.test("an event that the database refuses goes to people without its content", async () => {

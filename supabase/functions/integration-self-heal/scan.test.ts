@@ -65,6 +65,23 @@ Deno.test("a failure whose report never arrived is found, recovered and listed",
   assert.equal((await healing.scan()).body.processed_count, 0);
 });
 
+Deno.test("a row that tells of its error in the payload only is understood, and the wait it tells of obeyed", async () => {
+  const service = await healing.register();
+  const created_at = new Date(Date.now() - 60_000);
+  await recordFailure(service, "/told", {
+    ...{ http_status: null, error_message: null, created_at },
+    payload: {
+      ...{ error_code: "rate_limit_exceeded", error_message: "Too many requests", http_status: 429 },
+      response_headers: { "Retry-After": "600" },
+    },
+  });
+  const { body } = await healing.scan();
+  assert.deepEqual([body.events[0].category, body.resolved_count], ["rate_limit", 0]);
+  const [row] = await healing.stack.sql`select failure_reason, next_retry_at from system_integrity_events`;
+  assert.equal(row!.failure_reason, "Too many requests");
+  assert.ok(Math.abs(row!.next_retry_at - created_at.getTime() - 600_000) < 5_000);
+});
+
 Deno.test("a retry that is due is made, one that is not is left alone", async () => {
   const service = await healing.register();
   const limited = {
