@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { storedRequest } from "../_shared/core/recovery/stored-request.ts";
 
-const uuid = z.guid();
+/** In lower case, as the database answers it. */
+const uuid = z.guid().toLowerCase();
 const text = (longest: number) => z.string().max(longest);
 
 const report = z.object({
@@ -21,7 +22,8 @@ const report = z.object({
   useLLM: z.boolean().optional(),
 });
 
-const scan = z.object({
+// Strict, so that a report that was sent to `?mode=scan` is refused instead of lost.
+const scan = z.strictObject({
   mode: z.literal("scan"),
   window_minutes: z.int().min(1).max(1_440).default(15),
   limit: z.int().min(1).max(1_000).default(50),
@@ -31,12 +33,8 @@ const scan = z.object({
 export const healRequest = z.discriminatedUnion("mode", [report, scan]);
 export type HealRequest = z.output<typeof healRequest>;
 
-/** The body with its mode, which may also stand in the query; a report is meant unless said otherwise. */
+/** The body with its mode, which may also stand in the query; a report is meant unless one of them says otherwise. */
 export function withMode(body: unknown, url: URL): unknown {
   if (typeof body !== "object" || body === null || Array.isArray(body)) return body;
-  return {
-    mode: "webhook",
-    ...body,
-    ...(url.searchParams.has("mode") && { mode: url.searchParams.get("mode") }),
-  };
+  return { mode: url.searchParams.get("mode") ?? "webhook", ...body };
 }
