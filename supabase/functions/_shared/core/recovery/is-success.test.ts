@@ -24,6 +24,8 @@ Deno.test("a 2xx answer is a success, with or without a body that can be read", 
     { status: "queued", message: "retry later failed twice" },
     { success: true, errors: null },
     { errors: true, items: [] },
+    { id: "po_1", object: "payout", status: "failed" },
+    { id: 7, status: "error", log: [] },
   ];
   for (const body of bodies) assert.equal(isSuccess(answer(body)), true, JSON.stringify(body));
   assert.equal(isSuccess(answer("", 204)), true);

@@ -17,7 +17,9 @@ export function isSuccess(response: { status: number; body: string }): boolean {
 function saysItFailed(body: Record<string, unknown>): boolean {
   return body.ok === false || body.success === false || body.success === "false" ||
     isFilled(body.error) || (Array.isArray(body.errors) && body.errors.length > 0) ||
-    (typeof body.status === "string" && /^(?:error|fail|failed|failure)$/i.test(body.status));
+    // What has an id is a thing with a state of its own: a payout that failed was read successfully.
+    (!("id" in body) && typeof body.status === "string" &&
+      /^(?:error|fail|failed|failure)$/i.test(body.status));
 }
 
 function isFilled(error: unknown): boolean {
