@@ -1,4 +1,5 @@
 import { extractClues } from "../core/failure/extract.ts";
+import { redactText } from "../core/redaction/redact.ts";
 import type { StoredRequest } from "../core/recovery/stored-request.ts";
 import type { EgressResponse } from "../ports.ts";
 
@@ -52,11 +53,11 @@ export interface CallFailure {
   error_message: string;
 }
 
-/** Reads the provider's code and text out of an answer that is no success. */
+/** Reads the provider's code and text out of an answer that is no success, without secrets that they quote. */
 export function describeFailure({ status, body }: EgressResponse): CallFailure {
   const { codes, messages } = extractClues({ http_status: status, body });
-  const [code = null] = codes;
-  const text = messages[0] ?? code ?? "";
+  const code = codes[0] === undefined ? null : redactText(codes[0]);
+  const text = redactText(messages[0] ?? code ?? "");
   return {
     http_status: status,
     error_code: code,

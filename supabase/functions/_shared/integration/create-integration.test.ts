@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseError, EgressError, type EgressRequest, type EgressResponse } from "../ports.ts";
-import type { Call } from "./call.ts";
+import type { Call, CallResult } from "./call.ts";
 import { createIntegration, type IntegrationDeps } from "./create-integration.ts";
 import type { FailedCall, Success } from "./journal.ts";
 
@@ -93,6 +93,17 @@ Deno.test("a call that fails is recorded with the provider's words and a request
     CALL.request.body,
   ]);
   assert.deepEqual(reported, response);
+});
+
+Deno.test("what the provider says of a failure reaches the caller without the secrets it quotes", async () => {
+  const body = '{"error":{"code":"token=canary-9f8e7d6c5b","message":"refused: Bearer canary-9f8e7d6c5b"}}';
+  const { integration } = build({ answer: () => ({ status: 401, headers: {}, body }) });
+  const { response: _raw, ...shown } = await integration.call(CALL) as Extract<
+    CallResult,
+    { outcome: "failed" }
+  >;
+  assert.match(shown.message, /refused/);
+  assert.ok(!JSON.stringify(shown).includes("canary"), JSON.stringify(shown));
 });
 
 Deno.test("an answer of 200 that says it failed is a failure", async () => {
