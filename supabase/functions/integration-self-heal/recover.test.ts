@@ -42,20 +42,23 @@ function workItem(known: Partial<WorkItem> = {}): WorkItem {
 /** Recovers an item against planned answers of the provider and of the refresher. */
 async function recovering(
   known: Partial<WorkItem>,
-  { answers = [{}], tokens = [], firstDelayMs = 0, secretUrls = {} }: {
+  { answers = [{}], tokens = [], firstDelayMs = 0, secretUrls = {}, slow = false }: {
     answers?: FakeAnswer[];
     tokens?: FreshToken[];
     firstDelayMs?: number;
     secretUrls?: Record<string, string>;
+    /** The refresher needs all the time it is given. */
+    slow?: boolean;
   } = {},
 ) {
   const clock = fakeClock();
   const egress = fakeEgress(...answers);
   const asked: unknown[] = [];
   const refresher = {
-    freshToken: (service: string, user: string | null, seenVersion: number) => {
+    freshToken: async (service: string, user: string | null, seenVersion: number, deadline: number) => {
       asked.push([service, user, seenVersion]);
-      return Promise.resolve(tokens[Math.min(asked.length, tokens.length) - 1]!);
+      if (slow) await clock.sleep(Math.max(0, deadline - clock.now()));
+      return await Promise.resolve(tokens[Math.min(asked.length, tokens.length) - 1]!);
     },
   };
   const started = clock.now();
@@ -93,6 +96,14 @@ Deno.test("a call that succeeds when repeated is resolved; it went to the allowe
   assert.equal(headers!["idempotency-key"], "k1");
   assert.equal(headers!["x-self-heal-attempt"], workItem().recovery_id);
   assert.ok(timeoutMs <= ROUND_MS - 250);
+});
+
+Deno.test("a pause and a slow token together leave the call its time", async () => {
+  const { requests, elapsed } = await recovering(
+    { request: bearer, category: "rate_limit", http_status: 429 },
+    { tokens: [fresh("new")], firstDelayMs: 7_000, slow: true },
+  );
+  assert.ok(elapsed <= ROUND_MS && requests[0]!.timeoutMs >= 2_000, `${elapsed} ${requests[0]?.timeoutMs}`);
 });
 
 Deno.test("an outage is tried three times with growing pauses, then scheduled", async () => {

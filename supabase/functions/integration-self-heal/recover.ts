@@ -44,10 +44,12 @@ export function createRecover(options: RecoverOptions): Recover {
         "The call may have taken effect, and the provider has no idempotency key for it; people were told",
       );
     }
+    // Before the token is fetched, so that a slow refresh and the pause share the time.
+    if (firstDelayMs > 0) await options.clock.sleep(firstDelayMs);
     const token = await prepareToken(options, work, deadline - CALL_RESERVE_MS);
     if ("outcome" in token) return token;
     if (!request) return notRepeated("The request was not stored");
-    return await repeat(options, work, { request, url, token, firstDelayMs, deadline });
+    return await repeat(options, work, { request, url, token, deadline });
   };
 }
 
@@ -79,15 +81,13 @@ interface Round {
   request: StoredRequest;
   url: string | undefined;
   token: Token;
-  firstDelayMs: number;
   deadline: number;
 }
 
 async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Promise<RecoveryResult> {
   const { clock, random } = options;
-  let { token, firstDelayMs: delayMs } = round;
+  let { token } = round;
   for (let calls = 1;; calls++) {
-    if (delayMs > 0) await clock.sleep(delayMs);
     const answer = await callAgain(options, work, replayOf(work, round, token), round.deadline);
     const { failure } = answer;
     if (!failure) return resolved(work, token, calls);
@@ -95,7 +95,6 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
       const replacement = await replaceToken(options, work, token, round.deadline - CALL_RESERVE_MS);
       if ("outcome" in replacement) return { ...replacement, attempts: calls, reached_provider: true };
       token = replacement;
-      delayMs = 0;
       continue;
     }
     const next = decideNextStep({
@@ -109,7 +108,7 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
       random: random(),
     });
     if (next.kind === "end") return unresolved({ ...answer, failure }, next, token, calls);
-    delayMs = next.delayMs;
+    await clock.sleep(next.delayMs);
   }
 }
 
