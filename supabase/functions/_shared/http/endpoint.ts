@@ -18,7 +18,6 @@ const CORS = {
 /** What a handler learns about the request besides its input. */
 export interface Context {
   request: Request;
-  url: URL;
   /** The body as it arrived, for signatures. */
   rawBody: Uint8Array;
   caller: Caller;
@@ -90,12 +89,12 @@ async function answer<Input>(
   if (request.method !== "POST") throw new HttpError("request.method_not_allowed", "Use POST");
 
   const rawBody = await readBody(request, options.maxBytes ?? 64 * 1024, options.bodyTimeoutMs ?? 10_000);
-  const url = new URL(request.url);
   const select = options.input ?? ((body) => body);
-  const input = options.schema && validate(options.schema, select(parseJson(rawBody), url));
+  const input = options.schema &&
+    validate(options.schema, select(parseJson(rawBody), new URL(request.url)));
   lap(run, "read");
 
-  const context = { request, url, rawBody, caller, requestId: run.requestId };
+  const context = { request, rawBody, caller, requestId: run.requestId };
   const result = await options.handler(input as Input, context);
   return result instanceof Response ? result : Response.json(result);
 }
