@@ -37,7 +37,7 @@ export function createRecover(options: RecoverOptions): Recover {
       return notRepeated("The setting that holds the request's address is missing or not known");
     }
     if (work.taken_over && roundDelaySeconds(work.category, work.attempts, 0) === null) {
-      return { ...notRepeated("No try ever came to an end; people were told"), outcome: "gave_up" };
+      return { ...notRepeated("No attempt ever came to an end; people were told"), outcome: "gave_up" };
     }
     if (request && !mayBeSent(work, request, options.clock.now())) {
       return notRepeated(
@@ -133,8 +133,8 @@ function unresolved(
 }
 
 function resolved(work: WorkItem, token: Token, calls: number): RecoveryResult {
-  const tries = work.attempts + calls;
-  const count = tries === 1 ? "" : `, ${tries} tries`;
+  const attempts = work.attempts + calls;
+  const count = attempts === 1 ? "" : `, ${attempts} attempts`;
   return {
     outcome: "resolved",
     action_taken: `${token.refreshed ? "Refreshed the token and repeated" : "Repeated"} the call${count}`,

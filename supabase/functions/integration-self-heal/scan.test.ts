@@ -178,7 +178,7 @@ Deno.test("tokens are refreshed before they expire", async () => {
   );
 });
 
-Deno.test("healing ends: what fails at every try is given up after 12 calls, and people are told", async () => {
+Deno.test("healing ends: what fails at every attempt is given up after 12 calls, and people are told", async () => {
   const service = await healing.register();
   healing.provider.plan("/hopeless", [], behaviours.unavailable);
   const { body } = await healing.report(service, "/hopeless");
@@ -194,7 +194,7 @@ Deno.test("healing ends: what fails at every try is given up after 12 calls, and
   assert.deepEqual(row, {
     attempts: 12,
     next_retry_at: null,
-    action_taken: "Given up after 12 tries, people were told",
+    action_taken: "Given up after 12 attempts, people were told",
   });
   assert.equal(healing.provider.requests.length, 12);
 });

@@ -44,7 +44,7 @@ Deno.test("an outage is ridden through: the call is repeated until it succeeds, 
     success: true,
     recovery_id: recovery!.id,
     category: "network",
-    action_taken: "Repeated the call, 3 tries",
+    action_taken: "Repeated the call, 3 attempts",
     status: "resolved",
     retry_scheduled: false,
   });

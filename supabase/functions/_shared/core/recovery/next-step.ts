@@ -72,7 +72,7 @@ function later(round: Round, askedSeconds: number): NextStep {
 }
 
 function count(attempts: number): string {
-  return attempts === 1 ? "1 try" : `${attempts} tries`;
+  return attempts === 1 ? "1 attempt" : `${attempts} attempts`;
 }
 
 function end(
