@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
+import { shellEnvironment } from "./stack/environment.ts";
 import { projectRoot } from "./stack/paths.ts";
 import { testStack } from "./testing/stack.ts";
 
@@ -45,16 +46,31 @@ Deno.test("the README's SQL and commands do what they promise on a fresh project
     assert.equal(runnable.length, 3);
     for (const command of runnable) {
       await t.step(`runs: ${command.split("\n")[0]}`, async () => {
-        const { code, stdout, stderr } = await run(command, stack.env);
+        const { code, stdout, stderr } = await run(command, shellEnvironment(stack.env));
         assert.equal(code, 0, stderr);
         if (command.includes("X-Force-Failure")) assert.match(stdout, /Token expired/);
-        else if (command.startsWith("curl")) assert.equal(JSON.parse(stdout).category, "rate_limit");
-        else assert.equal((await stack.sql`select from user_integrations`).length, 1);
+        else if (command.startsWith("curl")) {
+          const [promised] = blocks("json");
+          const { recovery_id, ...answer } = JSON.parse(stdout);
+          assert.deepEqual({ ...answer, recovery_id: "0c4a…" }, JSON.parse(promised!), recovery_id);
+        } else assert.equal((await stack.sql`select from user_integrations`).length, 1);
       });
     }
   } finally {
     await stack.stop();
   }
+});
+
+Deno.test("the README names every variable that functions read, and no other", async () => {
+  const source = await Deno.readTextFile(join(projectRoot, "supabase/functions/_shared/adapters/env.ts"));
+  const read = new Set([...source.matchAll(/\b([A-Z][A-Z_]+): /g)].map(([, name]) => name!));
+  const [table] = /\n\| variable [^]+?\n\n/.exec(readme)!;
+  const named = new Set(
+    [...table.matchAll(/^\| .*?\|/gm)].flatMap(([cell]) =>
+      [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name!)
+    ),
+  );
+  assert.deepEqual([...named].sort(), [...read, "ENVIRONMENT"].sort());
 });
 
 Deno.test("the Supabase CLI knows every command and flag that the README and the workflows use", async (t) => {
@@ -67,6 +83,8 @@ Deno.test("the Supabase CLI knows every command and flag that the README and the
     await t.step(`knows: ${subcommand}${flags}`, async () => {
       const { code, stdout } = await run(`npx -y ${cli} ${subcommand} --help`, {});
       assert.equal(code, 0);
+      // The hosted project is the one that is meant here.
+      if (stdout.includes("Local by default")) assert.ok(flags!.includes(" --remote"), subcommand);
       for (const flag of flags!.trim().split(" ").filter(Boolean)) assert.ok(stdout.includes(flag), flag);
     });
   }

@@ -38,33 +38,28 @@ export async function readEnvFile(project: string): Promise<Record<string, strin
   }
 }
 
-/** What the README's commands need. */
-const forShells = [
-  "SUPABASE_URL",
-  "SUPABASE_DB_URL",
-  "SUPABASE_ANON_KEY",
-  "INTERNAL_WEBHOOK_TOKEN",
-  "TOKEN_ENCRYPTION_KEYS",
-];
+/** What people's commands need of the functions' environment, above all those of the README. */
+export function shellEnvironment(env: Record<string, string>): Record<string, string> {
+  const names = ["SUPABASE_URL", "SUPABASE_DB_URL", "SUPABASE_ANON_KEY", "INTERNAL_WEBHOOK_TOKEN"];
+  return {
+    ...Object.fromEntries([...names, "TOKEN_ENCRYPTION_KEYS"].map((name) => [name, env[name]!])),
+    SUPABASE_SECRET_KEY: JSON.parse(env.SUPABASE_SECRET_KEYS!).default,
+  };
+}
 
 /**
- * Writes `.stack/env`, which exports the running stack's addresses and keys to a shell that sources it; readable for the
- * current user only.
+ * Writes `.stack/env`, with which a shell gets the {@link shellEnvironment} (`. .stack/env`); readable for the current
+ * user only.
  *
  * @param env the functions' environment
  * @returns the file's path
  */
 export async function writeShellEnvironment(env: Record<string, string>): Promise<string> {
   const folder = join(projectRoot, ".stack");
-  const file = join(folder, "env");
-  const variables = {
-    ...Object.fromEntries(forShells.map((name) => [name, env[name]!])),
-    SUPABASE_SECRET_KEY: JSON.parse(env.SUPABASE_SECRET_KEYS!).default as string,
-  };
-  const lines = Object.entries(variables).map(([name, value]) =>
+  const lines = Object.entries(shellEnvironment(env)).map(([name, value]) =>
     `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`
   );
   await Deno.mkdir(folder, { recursive: true });
-  await Deno.writeTextFile(file, lines.join(""), { mode: 0o600 });
-  return file;
+  await Deno.writeTextFile(join(folder, "env"), lines.join(""), { mode: 0o600 });
+  return join(folder, "env");
 }
