@@ -65,6 +65,7 @@ Deno.test("many first requests at once start one process", async () => {
 Deno.test("a function that cannot load is 503 and says why", async () => {
   const { status, body } = await call("broken");
   assert.deepEqual([status, body.code], [503, "BOOT_ERROR"]);
+  assert.match(body.message, /^Function failed to start: exit code 1, .*cannot load$/);
   assert.ok(lines.some((line) => line.includes("cannot load")));
 });
 

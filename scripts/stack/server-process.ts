@@ -74,7 +74,7 @@ export function serverProcess(program: ServerProgram): ServerProcess {
 
 function launch({ args, env, cwd, log }: ServerProgram): Promise<Running> {
   return new Promise((resolve, reject) => {
-    let lastLine = "no output";
+    let reason: string | undefined;
     const child = startChild({
       command: Deno.execPath(),
       args: ["serve", "--no-prompt", "--host=127.0.0.1", "--port=0", ...args],
@@ -86,11 +86,12 @@ function launch({ args, env, cwd, log }: ServerProgram): Promise<Running> {
         const port = /^deno serve: Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
         if (port) return resolve({ child, url: `http://127.0.0.1:${port}` });
         if (!line.trim()) return;
-        lastLine = line.trim();
+        // The first line of an error says what happened, those after it where.
+        if (!reason || line.startsWith("error: ")) reason = line.trim();
         log(line);
       },
     });
-    child.ended.then(({ code }) => reject(new BootError(`exit code ${code}, ${lastLine}`)));
+    child.ended.then(({ code }) => reject(new BootError(`exit code ${code}, ${reason ?? "no output"}`)));
   });
 }
 
