@@ -31,7 +31,7 @@ export function integrationDeps(
   const tokenEndpoint = createTokenEndpoint({ egress, clock });
   const refresher = createGrantRefresher({ database, vault, tokenEndpoint, clock, background });
   const journal = createJournal({
-    ...{ database, logger, background },
+    ...{ database, clock, logger, background },
     // The project's own address may be a private one, as on a developer's machine.
     egress: createEgress({ privateHosts: [hostAndPort(config.project.url)] }),
     projectUrl: config.project.url,

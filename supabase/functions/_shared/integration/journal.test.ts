@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseError, type EgressRequest } from "../ports.ts";
+import { fakeClock } from "../testing/fake-clock.ts";
 import { createJournal, type FailedCall } from "./journal.ts";
 
 const FAILED: FailedCall = {
@@ -12,7 +13,7 @@ const FAILED: FailedCall = {
 
 /** A journal whose surroundings are in memory; `settle` waits for what it does in the background. */
 function build({ database = "works", reportStatus = 200 }: {
-  database?: "works" | "down";
+  database?: "works" | "down" | "hangs";
   reportStatus?: number;
 } = {}) {
   const recorded: Record<string, unknown>[] = [];
@@ -20,15 +21,18 @@ function build({ database = "works", reportStatus = 200 }: {
   const reports: EgressRequest[] = [];
   const errors: string[] = [];
   const pending: Promise<unknown>[] = [];
+  const clock = fakeClock();
+  const hang = Promise.withResolvers<void>();
   const journal = createJournal({
+    clock,
     projectUrl: "https://project.example",
     internalToken: "the internal token",
     logger: { info() {}, warn() {}, error: (event) => void errors.push(event) },
     background: (work) => void pending.push(work),
     database: {
-      // deno-lint-ignore require-await
       async rpc<T>(name: string, args?: Record<string, unknown>) {
         assert.equal(name, "record_integration_events");
+        if (database === "hangs") await hang.promise;
         if (database === "down") throw new DatabaseError("database.unreachable", "try again", 503);
         roundTrips.push(name);
         const events = args!.p_events as Record<string, unknown>[];
@@ -44,7 +48,8 @@ function build({ database = "works", reportStatus = 200 }: {
       },
     },
   });
-  return { journal, recorded, roundTrips, reports, errors, settle: () => Promise.all(pending) };
+  const settle = () => Promise.all(pending);
+  return { journal, clock, recorded, roundTrips, reports, errors, settle, answer: hang.resolve };
 }
 
 Deno.test("a failure is recorded and then reported under the same id, as an internal caller", async () => {
@@ -141,6 +146,18 @@ Deno.test("how long the provider asked to wait is recorded, for the scan when th
     order: 7,
     response_headers: { "Retry-After": "600", "x-ratelimit-reset-tokens": "6m0s" },
   });
+});
+
+Deno.test("a database that hangs holds a caller up for five seconds, however many failures wait before", async () => {
+  const { journal, clock, recorded, reports, answer, settle } = build({ database: "hangs" });
+  const started = clock.now();
+  const first = journal.failed(FAILED);
+  await Promise.all([first, ...Array.from({ length: 250 }, () => journal.failed(FAILED))]);
+  assert.deepEqual([...new Set(clock.sleeps)], [5_000]);
+  assert.ok(clock.now() > started);
+  answer();
+  await settle();
+  assert.deepEqual([recorded.length, reports.length], [251, 251]);
 });
 
 Deno.test("a report that fails is logged, and the caller does not notice", async () => {

@@ -28,7 +28,7 @@ export async function send(
 ): Promise<EgressResponse | CallFailure> {
   const { grant, idempotency_header, allowed_hosts } = permission;
   const url = request.url_secret ? secretUrls[request.url_secret] : request.url;
-  if (!url) return unanswered("config.missing", `The setting ${request.url_secret} is not set`);
+  if (url === undefined) return unanswered("config.missing", `The setting ${request.url_secret} is not set`);
   const headers = headersOf(request);
   if (idempotency_header) headers[idempotency_header.toLowerCase()] = request.idempotency_key!;
   try {
