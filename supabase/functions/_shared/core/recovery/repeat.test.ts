@@ -51,6 +51,14 @@ Deno.test("a POST may be repeated when the failure proves that nothing was done"
     { errorMessage: "dial tcp: lookup api.test: no such host" },
     { errorMessage: "getaddrinfo ENOTFOUND api.test" },
     { errorMessage: "unable to get local issuer certificate" },
+    { errorMessage: "self-signed certificate in certificate chain" },
+    { errorMessage: "unable to verify the first certificate" },
+    { errorMessage: "certificate has expired" },
+    { errorMessage: "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed" },
+    { errorMessage: "tls: failed to verify certificate: x509: certificate signed by unknown authority" },
+    { errorMessage: "invalid peer certificate: UnknownIssuer" },
+    { errorCode: "egress.tls", errorMessage: "The certificate of api.test was not accepted" },
+    { errorCode: "DEPTH_ZERO_SELF_SIGNED_CERT" },
   ];
   for (const proof of proofs) {
     assert.equal(isRepeatSafe(request("POST"), call(proof), null), true, JSON.stringify(proof));
@@ -69,6 +77,8 @@ Deno.test("a POST is not repeated when its outcome is unknown", () => {
     { errorCode: "ECONNRESET" },
     { errorCode: "egress.timeout" },
     { errorMessage: "socket hang up" },
+    { errorMessage: "read ECONNRESET while sending certificate.pdf" },
+    { errorMessage: "timeout: POST /gift-certificates" },
     {},
   ];
   for (const failed of ambiguous) {

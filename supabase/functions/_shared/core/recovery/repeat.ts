@@ -8,8 +8,16 @@ const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"])
 const REFUSED_STATUSES = new Set([401, 403, 429]);
 
 /** Codes and texts of connections that never came about, and of our own breaker: nothing was sent. */
-const NOT_SENT =
-  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|circuit_open|egress\.(?:dns|blocked|invalid|host)|connection refused|getaddrinfo|name resolution|dns (?:error|lookup)|no such host|certificate/i;
+const NOT_SENT = new RegExp(
+  [
+    "ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|connection refused",
+    "getaddrinfo|name resolution|dns (?:error|lookup)|no such host",
+    "circuit_open|egress\\.(?:dns|blocked|invalid|host)",
+    "CERT_|_CERT\\b|x509:|certificate (?:has expired|verif|of \\S{1,255} was not accepted)",
+    "(?:issuer|peer|signed|first|verify) certificate",
+  ].join("|"),
+  "i",
+);
 
 /** What is known about the call that failed. */
 export interface FailedCall {
