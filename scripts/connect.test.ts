@@ -85,6 +85,8 @@ Deno.test("connect and rotate-keys on a real project", async (test) => {
       const cases: [unknown, Record<string, string>, RegExp][] = [
         ["{", {}, /not JSON/],
         [{ ...slack, oauth_config: { client_id: "canary-x" } }, {}, /oauth_config\.token_url/],
+        [{ ...slack, allowed_hosts: ["https://slack.com/api"] }, {}, /allowed_hosts\.0: must be a host/],
+        [{ ...slack, allowed_hosts: ["*.slack.com"] }, {}, /allowed_hosts\.0: must be a host/],
         [{ service_name: "slack", refresh_token: "canary-r" }, {}, /access_token: is needed/],
         [{ ...slack, acess_token: "canary-typo" }, {}, /acess_token/],
         [slack, { TOKEN_ENCRYPTION_KEYS: "", SUPABASE_URL: "" }, /SUPABASE_URL[^]*TOKEN_ENCRYPTION_KEYS/],

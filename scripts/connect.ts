@@ -7,6 +7,9 @@ import { announceInput, readArguments } from "./command-line.ts";
 import { type DataApi, openProject, runCommand } from "./data-api.ts";
 import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
 
+const host = z.string()
+  .regex(/^[^\s/:@*]+(:\d+)?$/, 'must be a host such as "api.github.com", without scheme, path or wildcard');
+
 const inputShape = z.strictObject({
   service_name: z.string().min(1),
   oauth_config: z.strictObject({
@@ -15,7 +18,7 @@ const inputShape = z.strictObject({
     client_secret: z.string().min(1).optional(),
     scopes: z.array(z.string()).optional(),
   }).optional(),
-  allowed_hosts: z.array(z.string().min(1)).optional(),
+  allowed_hosts: z.array(host).optional(),
   idempotency_header: z.string().min(1).optional(),
   user_id: z.guid().optional(),
   access_token: z.string().min(1).optional(),

@@ -64,6 +64,7 @@ async function playDemo(stack: Stack): Promise<void> {
   const { runDemo } = await import("./demo.ts");
   try {
     await runDemo(stack);
+    console.log(`\nThe stack stays up at ${stack.url} until Ctrl-C.`);
   } catch (error) {
     if (!stopping) heldBack?.forEach((line) => console.log(line));
     throw error;
