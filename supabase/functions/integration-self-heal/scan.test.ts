@@ -82,6 +82,27 @@ Deno.test("a row that tells of its error in the payload only is understood, and 
   assert.ok(Math.abs(row!.next_retry_at - created_at.getTime() - 600_000) < 5_000);
 });
 
+Deno.test("a row without a request is told to people once and settled by the next success", async () => {
+  const service = await healing.register();
+  const event_id = await recordFailure(service, "", { request: null });
+  const { body } = await healing.scan();
+  assert.deepEqual(body.events, [{
+    event_id,
+    service_name: service,
+    category: "network",
+    action_taken: "Waiting for the next success: the request was not stored, so it cannot be repeated",
+    status: "pending",
+  }]);
+  assert.equal((await healing.scan()).body.processed_count, 0);
+  const success = { service_name: service, event_type: "order.sent", status: "success" };
+  await healing.stack.sql`insert into integration_events ${healing.stack.sql(success)}`;
+  const told = await healing.stack.sql`
+    select kind, payload ->> 'action_taken' as action from outbox
+    where payload ->> 'service_name' = ${service} and channel = 'slack' order by id`;
+  assert.deepEqual([...told].map(({ kind }) => kind), ["failure", "recovered"]);
+  assert.equal((await healing.recoveryOf(event_id))!.status, "resolved");
+});
+
 Deno.test("a retry that is due is made, one that is not is left alone", async () => {
   const service = await healing.register();
   const limited = {

@@ -53,6 +53,9 @@ const HELD: Classification = {
 };
 
 const MAX_MESSAGE = 4_000;
+const MAX_CODE = 200;
+/** What of a text is looked at: rows of a project's own may hold any length. */
+const MAX_SEEN = 65_536;
 
 /**
  * Turns a report into what is stored: secrets hidden (callers may have missed some), classified, grouped, planned. A
@@ -62,8 +65,8 @@ const MAX_MESSAGE = 4_000;
  * @param at.random uniform in [0, 1)
  */
 export function prepareReport(report: FailureReport, at: { now: Date; random: number }): PreparedReport {
-  const error_message = redactText(report.error_message).slice(0, MAX_MESSAGE);
-  const error_code = report.error_code ? redactText(report.error_code) : null;
+  const error_message = redactText(report.error_message.slice(0, MAX_SEEN)).slice(0, MAX_MESSAGE);
+  const error_code = report.error_code ? redactText(report.error_code.slice(0, MAX_CODE)) : null;
   const hold = error_code === HELD_BACK;
   const { retry_after_seconds, ...classification } = hold ? HELD : classifyFailure({
     service_name: report.service_name,
