@@ -12,7 +12,7 @@ type Layer = typeof layers[number];
 const folders = layers.filter((layer) => layer !== "ports" && layer !== "function");
 
 /** Libraries that neither do I/O nor keep a clock. */
-const pureLibraries = ["zod", "ipaddr.js", "re2js", "canonicalize"];
+const pureLibraries = ["zod", "ipaddr.js"];
 
 /** What only some files may do. */
 const reserved: {
