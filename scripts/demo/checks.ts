@@ -57,11 +57,11 @@ export function enabled({ sql }: World, service: string, value: boolean): Promis
   });
 }
 
-/** Asks until the answer is yes. @throws after 25 s, saying what was awaited */
+/** Asks until the answer is yes. @throws after a minute, saying what was awaited */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 25_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
     if (await isSo()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`Waited 25 s in vain for ${what}`);
+  throw new Error(`Waited a minute in vain for ${what}`);
 }
