@@ -125,6 +125,9 @@ Deno.test("an open breaker answers 503 with the time to come back, and the messa
   assert.deepEqual([status, body.error.code], [503, "integration.held_back"]);
   const wait = Date.parse(headers.get("retry-after")!) - Date.now();
   assert.ok(wait > 20_000 && wait <= 31_000, String(wait));
+  assert.match(body.error.message, /held back/);
+  const secret = await alert("slack-alert", {}, { message: "the password=canary-9f8e7d6c5b" });
+  assert.match(secret.body.error.message, /cannot be kept/);
   assert.equal(receiver.attempts.length, 0);
 
   const { event_id } = body.error.details;

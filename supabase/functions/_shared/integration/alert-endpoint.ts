@@ -68,8 +68,10 @@ function answer(result: CallResult, requestId: string): Response {
       return errorResponse({ status: 502, code: "integration.failed", message, details }, requestId);
     }
     case "held": {
-      const { event_id, retry_at, reason } = result;
-      const message = "The message is held back until the integration works again";
+      const { event_id, retry_at, reason, kept } = result;
+      const message = kept
+        ? "The message is held back until the integration works again"
+        : "The message was not sent and cannot be kept, because it holds what looks like a secret; send it again";
       const details = { event_id, retry_at, reason };
       const response = errorResponse(
         { status: 503, code: "integration.held_back", message, details },

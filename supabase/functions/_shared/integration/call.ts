@@ -43,8 +43,17 @@ export type CallResult =
     message: string;
     response?: EgressResponse;
   }
-  /** Not sent: the integration is disabled or its circuit breaker open. Sent later where it can be repeated. */
-  | { outcome: "held"; event_id: string; reason: "disabled" | "circuit_open"; retry_at: string | null };
+  /**
+   * Not sent: the integration is disabled or its circuit breaker open. Sent later, unless it is not `kept`: a request
+   * that holds a secret, or is too large, is not stored.
+   */
+  | {
+    outcome: "held";
+    event_id: string;
+    reason: "disabled" | "circuit_open";
+    retry_at: string | null;
+    kept: boolean;
+  };
 
 /** Why a call failed, as it is recorded. */
 export interface CallFailure {

@@ -135,10 +135,21 @@ Deno.test("an open breaker holds the call back, tells until when, and keeps the 
   const { integration, sent, failures } = build({ permission });
   assert.deepEqual(await integration.call(CALL), {
     ...{ outcome: "held", event_id: "event-1", reason: "circuit_open", retry_at: "2026-11-20T12:00:00Z" },
+    kept: true,
   });
   assert.equal(sent.length, 0);
   assert.deepEqual([failures[0]!.error_code, failures[0]!.event_type], ["circuit_open", "contact.held"]);
   assert.equal(failures[0]!.request?.body, CALL.request.body);
+});
+
+Deno.test("whoever is held back with a secret in the request learns that it is not kept", async () => {
+  const { integration, failures } = build({
+    permission: { ...PERMITTED, allowed: false, reason: "disabled", retry_at: null },
+  });
+  const request = { ...CALL.request, body: '{"password":"canary"}' };
+  const result = await integration.call({ ...CALL, request });
+  assert.deepEqual([result.outcome, "kept" in result && result.kept], ["held", false]);
+  assert.equal(failures[0]!.request, null);
 });
 
 Deno.test("each call has an idempotency key of its own, where the provider knows one, and repeats keep it", async () => {

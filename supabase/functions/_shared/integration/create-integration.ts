@@ -62,14 +62,15 @@ async function hold(
   { reason, retry_at }: Permission,
 ): Promise<CallResult> {
   const why = reason === "disabled" ? "it is disabled" : "its circuit breaker is open";
+  const stored = storable(request);
   const event_id = await journal.failed({
     ...toEvent(serviceName, call, "held", request),
-    request: storable(request),
+    request: stored,
     http_status: null,
     error_code: "circuit_open",
     error_message: `Not sent to ${serviceName}: ${why}`,
   });
-  return { outcome: "held", event_id, reason: reason!, retry_at };
+  return { outcome: "held", event_id, reason: reason!, retry_at, kept: stored !== null };
 }
 
 /** Records what came of a call, unless a recovery does. */
