@@ -79,5 +79,5 @@ export function describeFailure({ status, body }: EgressResponse): CallFailure {
 
 /** Where a request goes, for people: without its query, and only the setting's name of a secret URL. */
 export function endpointOf({ url, url_secret }: StoredRequest): string {
-  return url_secret ?? url.replace(/[?#].*$/s, "");
+  return redactText(url_secret ?? url.replace(/[?#].*$/s, ""));
 }

@@ -212,6 +212,13 @@ Deno.test("a URL that is a secret is called and never recorded", async () => {
   ]);
 });
 
+Deno.test("a secret URL that was given instead of its setting's name is told to nobody", async () => {
+  const { integration, failures } = build();
+  const request = { method: "POST", url: "", url_secret: "https://hooks.slack.com/services/T0/B0/canary" };
+  const result = await integration.call({ event_type: "alert", request });
+  assert.ok(!JSON.stringify([result, failures]).includes("canary"), JSON.stringify([result, failures]));
+});
+
 Deno.test("a setting that is missing is a failure that names it", async () => {
   const { integration } = build();
   const request = { method: "POST", url: "", url_secret: "MICROSOFT_TEAMS_WEBHOOK_URL" };

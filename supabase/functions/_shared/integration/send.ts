@@ -1,4 +1,5 @@
 import { headersOf, type StoredRequest } from "../core/recovery/stored-request.ts";
+import { redactText } from "../core/redaction/redact.ts";
 import type { Egress, EgressResponse, Logger } from "../ports.ts";
 import type { Call, CallFailure } from "./call.ts";
 import { type Permission, UNASKED } from "./permission.ts";
@@ -28,7 +29,9 @@ export async function send(
 ): Promise<EgressResponse | CallFailure> {
   const { grant, idempotency_header, allowed_hosts } = permission;
   const url = request.url_secret ? secretUrls[request.url_secret] : request.url;
-  if (url === undefined) return unanswered("config.missing", `The setting ${request.url_secret} is not set`);
+  if (url === undefined) {
+    return unanswered("config.missing", `The setting ${redactText(request.url_secret!)} is not set`);
+  }
   const headers = headersOf(request);
   if (idempotency_header) headers[idempotency_header.toLowerCase()] = request.idempotency_key!;
   try {

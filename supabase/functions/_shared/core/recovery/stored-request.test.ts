@@ -44,3 +44,12 @@ Deno.test("what is no request is told from one", () => {
     assert.equal(storedRequest.safeParse(broken).success, false, JSON.stringify(broken));
   }
 });
+
+Deno.test("a secret URL that was given instead of its setting's name is neither taken nor stored", () => {
+  const request = { method: "POST", url: "", url_secret: "https://hooks.slack.com/services/T0/B0/canary" };
+  assert.equal(storedRequest.safeParse(request).success, false);
+  assert.equal(storableRequest(request), null);
+  const named = { ...request, url_secret: "SLACK_WEBHOOK_URL" };
+  assert.equal(storedRequest.safeParse(named).success, true);
+  assert.equal(storableRequest(named)?.url_secret, "SLACK_WEBHOOK_URL");
+});

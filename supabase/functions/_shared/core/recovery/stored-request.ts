@@ -12,7 +12,7 @@ export const storedRequest = z.object({
   /** `bearer`: the grant's access token is put into `Authorization` when the request is sent. */
   auth: z.literal("bearer").nullish(),
   /** Name of the setting whose value is the real URL, because the URL itself is a secret. */
-  url_secret: z.string().max(100).nullish(),
+  url_secret: z.string().regex(/^\w{1,100}$/, "must be the name of a setting").nullish(),
   /** Version of the access token that the first call used. */
   token_version: z.int().nullish(),
 });
@@ -48,7 +48,8 @@ export function storableRequest(request: StoredRequest): StoredRequest | null {
       request.auth !== "bearer" || !INJECTED.test(name)
     ),
   );
-  const hidden = redactText(request.url) !== request.url ||
+  const address = `${request.url} ${request.url_secret ?? ""}`;
+  const hidden = redactText(address) !== address ||
     !equal(redactHeaders(headers), headers) ||
     (request.body !== undefined && holdsSecrets(request.body));
   return hidden ? null : { ...request, headers };
