@@ -2,7 +2,8 @@ import { isRefusedInput } from "../_shared/adapters/database.ts";
 import { type PreparedReport, prepareReport } from "../_shared/core/recovery/report.ts";
 import { redactText } from "../_shared/core/redaction/redact.ts";
 import { type Clock, DatabaseError, type Logger, type Random } from "../_shared/ports.ts";
-import type { MissedFailure, Recovery, RecoveryStore } from "./recovery-store.ts";
+import type { MissedFailure } from "./missed-failure.ts";
+import type { Recovery, RecoveryStore } from "./recovery-store.ts";
 
 export interface AdoptOptions {
   store: Pick<RecoveryStore, "report">;

@@ -1,10 +1,10 @@
-import { z } from "zod";
 import { createBatcher } from "../_shared/adapters/batcher.ts";
 import { isRefusedInput } from "../_shared/adapters/database.ts";
 import type { Category } from "../_shared/core/failure/failure.ts";
-import type { FailureReport, PreparedReport } from "../_shared/core/recovery/report.ts";
+import type { PreparedReport } from "../_shared/core/recovery/report.ts";
 import type { StoredRequest } from "../_shared/core/recovery/stored-request.ts";
 import type { Database } from "../_shared/ports.ts";
+import { type MissedEvent, type MissedFailure, toFailure } from "./missed-failure.ts";
 
 const MAX_BATCH = 100;
 const CLAIM_LEASE_SECONDS = 30;
@@ -71,9 +71,6 @@ export type ReportAnswer = Recovery & {
   work?: WorkItem | null;
 };
 
-/** A failed call that nobody reported; `created_at` (ISO 8601) is when it was recorded. */
-export type MissedFailure = FailureReport & { created_at: string };
-
 /** The database's side of recoveries. Calls that are made at the same time share a round trip. */
 export interface RecoveryStore {
   report(report: PreparedReport): Promise<ReportAnswer>;
@@ -119,39 +116,5 @@ export function createRecoveryStore(database: Database): RecoveryStore {
     expiringGrants: (limit) => database.rpc("expiring_grants", { p_limit: limit }),
     saveExplanation: (recoveryId, text) =>
       database.rpc("save_llm_reasoning", { p_recovery_id: recoveryId, p_text: text }),
-  };
-}
-
-/** A row of `integration_events`, perhaps written by a project's own code. */
-interface MissedEvent {
-  id: string;
-  service_name: string;
-  user_id: string | null;
-  http_status: number | null;
-  error_code: string | null;
-  error_message: string | null;
-  retry_count: number | null;
-  created_at: string;
-  payload: unknown;
-}
-
-/** What an event's payload may tell of its failure beyond the columns, or instead of them. */
-const told = z.object({
-  http_status: z.int().optional().catch(undefined),
-  error_code: z.string().optional().catch(undefined),
-  error_message: z.string().optional().catch(undefined),
-  response_headers: z.record(z.string(), z.unknown()).optional().catch(undefined),
-}).catch({});
-
-/** Without what only the row itself is needed for: its payload and its request. */
-function toFailure({ id, payload, ...row }: MissedEvent): MissedFailure {
-  const { http_status, error_code, error_message, response_headers } = told.parse(payload);
-  return {
-    ...{ event_id: id, service_name: row.service_name, user_id: row.user_id, created_at: row.created_at },
-    http_status: row.http_status ?? http_status,
-    error_code: row.error_code ?? error_code,
-    error_message: row.error_message ?? error_message ?? "",
-    retry_count: row.retry_count ?? 0,
-    response_headers,
   };
 }

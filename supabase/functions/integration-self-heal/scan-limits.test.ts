@@ -5,7 +5,8 @@ import type { PreparedReport } from "../_shared/core/recovery/report.ts";
 import { fakeClock } from "../_shared/testing/fake-clock.ts";
 import { recordingLogger } from "../_shared/testing/recording-logger.ts";
 import { createAdopt } from "./adopt.ts";
-import type { MissedFailure, RecoveryStore, ReportAnswer, WorkItem } from "./recovery-store.ts";
+import type { MissedFailure } from "./missed-failure.ts";
+import type { RecoveryStore, ReportAnswer, WorkItem } from "./recovery-store.ts";
 import { createScan, type ScanOptions } from "./scan.ts";
 
 /** A scan over a store with endless due work; each recovery takes `milliseconds`. */
