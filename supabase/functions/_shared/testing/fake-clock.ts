@@ -16,8 +16,14 @@ export function fakeClock(start = Date.parse("2026-01-02T03:04:05Z")): FakeClock
     now: () => now,
     advance: (milliseconds) => void (now += milliseconds),
     async sleep(milliseconds, signal) {
-      await new Promise((resolve) => setTimeout(resolve));
       signal?.throwIfAborted();
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(resolve);
+        signal?.addEventListener("abort", () => {
+          clearTimeout(timer);
+          reject(signal.reason);
+        }, { once: true });
+      });
       sleeps.push(milliseconds);
       now += milliseconds;
     },
