@@ -54,7 +54,8 @@ declare
   v_counted record;
 begin
   insert into public.integration_events (id, service_name, user_id, event_type, status, error_code, error_message, http_status, retry_count, payload, request)
-  select r.event_id, r.service_name, r.user_id, 'call.failed', 'error', r.error_code, r.error_message, r.http_status, r.retry_count, r.payload, r.request
+  select r.event_id, r.service_name, r.user_id, 'call.failed', 'error', r.error_code, r.error_message, r.http_status, r.retry_count,
+    case when r.endpoint is null then r.payload else jsonb_build_object('endpoint', r.endpoint) || coalesce(r.payload, '{}') end, r.request
   from unnest(p_reports) r order by r.event_id
   on conflict (id) do update set request = excluded.request
   where integration_events.request is null and excluded.request is not null;
@@ -207,12 +208,11 @@ language plpgsql stable set search_path = '' as $$
 begin
   return (select coalesce(jsonb_agg(jsonb_build_object(
     'recovery_id', e.id, 'event_id', e.event_id, 'service_name', e.service_name, 'user_id', e.user_id, 'category', e.failure_category,
-    'fingerprint', e.fingerprint, 'epoch', e.epoch, 'attempts', e.attempts, 'taken_over', e.id = any (p_taken_over),
+    'epoch', e.epoch, 'attempts', e.attempts, 'taken_over', e.id = any (p_taken_over),
     'attempts_allowed', case when e.failure_category = 'auth' then 1 else greatest(1, e.retry_tokens_held) end,
     'probe', i.breaker_state = 'half_open', 'failure_reason', e.failure_reason, 'http_status', c.http_status, 'error_code', c.error_code,
-    'refreshable', e.analyzer_signals -> 'refreshable', 'retry_count', c.retry_count, 'created_at', e.created_at,
+    'created_at', e.created_at,
     'request', c.request, 'allowed_hosts', i.allowed_hosts, 'idempotency_header', i.idempotency_header,
-    'has_grant', g.id is not null, 'grant_id', g.id,
     -- A call that does not say which token it used may have failed shortly before that token was replaced.
     'token_version', g.token_version, 'token_version_seen', coalesce(substring(c.request ->> 'token_version' from '^\d{1,9}$')::integer,
       g.token_version - coalesce(g.token_refreshed_at > coalesce(c.created_at, e.created_at) - interval '1 minute', false)::integer)

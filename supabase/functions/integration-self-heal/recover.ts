@@ -104,6 +104,7 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
       callsAllowed: work.attempts_allowed,
       callsBefore: work.attempts,
       refreshed: token.refreshed,
+      ageSeconds: (clock.now() - Date.parse(work.created_at)) / 1_000,
       remainingMs: round.deadline - clock.now(),
       random: random(),
     });

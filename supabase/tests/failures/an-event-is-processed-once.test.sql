@@ -1,5 +1,5 @@
 begin;
-select plan(13);
+select plan(14);
 insert into public.integrations_master (service_name) values ('acme');
 
 create temp table batch as select report_failures(jsonb_build_array(
@@ -26,6 +26,9 @@ select is(
 select tests.fail(4, 'acme', 'network', '{"request": null}');
 select is((select request from public.integration_events where id = tests.id(4)), null, 'no request is no request');
 select is((tests.recovery(4)).action_taken, 'Waiting for the next success: the request was not stored, so it cannot be repeated', 'and nothing is repeated');
+
+select tests.fail(5, 'acme', 'network', '{"endpoint": "/v1/charges", "payload": {"order": 7}}');
+select is((select payload from public.integration_events where id = tests.id(5)), '{"order": 7, "endpoint": "/v1/charges"}', 'the event keeps which endpoint failed');
 
 select * from finish();
 rollback;

@@ -22,6 +22,7 @@ const next = (known: Partial<Classification>, round: Partial<Round> = {}): NextS
     callsAllowed: 3,
     callsBefore: 0,
     refreshed: false,
+    ageSeconds: 0,
     remainingMs: 9_000,
     random: 0,
     ...round,
@@ -45,6 +46,13 @@ Deno.test("a rate limit waits exactly as long as asked: at once when it is short
   assert.deepEqual(end(next(limit, { remainingMs: 4_000 })), ["waiting", 3]);
   assert.deepEqual(end(next({ ...limit, retry_after_seconds: 600 })), ["waiting", 600]);
   assert.deepEqual(end(next(limit, { callsAllowed: 1 })), ["waiting", 3]);
+});
+
+Deno.test("a provider that goes on asking to wait is obeyed for three days, then people are told", () => {
+  const limit = { category: "rate_limit", retry_after_seconds: 3_600 } as const;
+  const threeDays = 3 * 24 * 3_600;
+  assert.deepEqual(end(next(limit, { ageSeconds: threeDays - 3_600 })), ["waiting", 3_600]);
+  assert.deepEqual(end(next(limit, { ageSeconds: threeDays - 3_599 })), ["gave_up", undefined]);
 });
 
 Deno.test("an outage that says when it ends is obeyed, too, but counts as a failure", () => {

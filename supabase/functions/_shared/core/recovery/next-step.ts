@@ -13,6 +13,8 @@ export interface Round {
   callsBefore: number;
   /** Whether this round's token is a fresh one. */
   refreshed: boolean;
+  /** How long ago the failure was reported. */
+  ageSeconds: number;
   /** What is left of the function's time. */
   remainingMs: number;
   /** Uniform in [0, 1). */
@@ -28,6 +30,9 @@ export type NextStep =
     /** When to try again; without it people must act. */
     delay_seconds?: number;
   };
+
+/** A wait costs no attempt, so something else must end a limit that never ends. */
+const LONGEST_WAITING_SECONDS = 3 * 24 * 60 * 60;
 
 /** Decides what follows a repeated call that failed: another call in this round, a later round, or people. */
 export function decideNextStep(round: Round): NextStep {
@@ -48,7 +53,9 @@ export function decideNextStep(round: Round): NextStep {
     return { kind: "again", delayMs };
   }
   if (failure.category === "rate_limit" && asked !== null) {
-    return end("waiting", `Waiting ${asked} s, as the provider asked`, asked);
+    return round.ageSeconds + asked > LONGEST_WAITING_SECONDS
+      ? end("gave_up", "Given up: the provider has asked to wait for three days, people were told")
+      : end("waiting", `Waiting ${asked} s, as the provider asked`, asked);
   }
   return later(round, asked ?? 0);
 }
