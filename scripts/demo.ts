@@ -29,7 +29,7 @@ interface Story {
  */
 export async function runDemo(
   stack: Stack,
-  print: (line: string) => void = console.log,
+  print: (line: string) => void,
 ): Promise<Demo> {
   const { SLACK_WEBHOOK_URL, MICROSOFT_TEAMS_WEBHOOK_URL } = stack.env;
   const own = { SLACK_WEBHOOK_URL, MICROSOFT_TEAMS_WEBHOOK_URL };

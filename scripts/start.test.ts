@@ -47,12 +47,15 @@ function task(...args: string[]): Run {
   return { pid: process.pid, output: () => output, status };
 }
 
-/** Starts the stack and resolves when it is up. */
-async function start(): Promise<Run & { databaseUrl: string }> {
-  const run = task("start", "--no-demo", `--port=${port}`);
+/** Starts the stack and resolves when it has printed `text`; fails when it ended without. */
+async function start(
+  text = "The stack is up",
+  options = ["--no-demo"],
+): Promise<Run & { databaseUrl: string }> {
+  const run = task("start", ...options, `--port=${port}`);
   let ended = false;
   run.status.then(() => ended = true);
-  while (!run.output().includes("The stack is up")) {
+  while (!run.output().includes(text)) {
     assert.ok(!ended, run.output());
     await pause();
   }
@@ -135,11 +138,9 @@ Deno.test("the file that start names gives a shell what it needs", async () => {
 });
 
 Deno.test("Ctrl-C in the middle of the demo ends it without another word", async () => {
-  const stack = task("start", `--port=${port}`);
-  while (!stack.output().includes("The demo: ")) await pause();
-  const databaseUrl = /postgresql:\/\/\S+\/postgres/.exec(stack.output())![0];
+  const stack = await start("The demo: ", []);
   const underWay = "select 1 from public.system_integrity_events where service_name = 'demo-payments'";
-  while ((await query(databaseUrl, underWay)).length === 0) await pause();
+  while ((await query(stack.databaseUrl, underWay)).length === 0) await pause();
   const before = stack.output();
   await signalGroup(stack.pid, "INT");
   assert.equal((await stack.status).code, 0);

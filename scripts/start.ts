@@ -54,19 +54,22 @@ let heldBack: string[] | undefined = flags["no-demo"] ? undefined : [];
 /** What is stopped complains of everything that went before it; nobody needs to read that. */
 let stopping = false;
 
+function print(line: string): void {
+  if (!stopping) console.log(line);
+}
+
 function log(line: string): void {
-  if (stopping) return;
   if (heldBack) heldBack.push(line);
-  else console.log(line);
+  else print(line);
 }
 
 async function playDemo(stack: Stack): Promise<void> {
   const { runDemo } = await import("./demo.ts");
   try {
-    await runDemo(stack);
-    console.log(`\nThe stack stays up at ${stack.url} until Ctrl-C.`);
+    await runDemo(stack, print);
+    print(`\nThe stack stays up at ${stack.url} until Ctrl-C.`);
   } catch (error) {
-    if (!stopping) heldBack?.forEach((line) => console.log(line));
+    heldBack?.forEach(print);
     throw error;
   } finally {
     heldBack = undefined;
