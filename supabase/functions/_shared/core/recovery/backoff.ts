@@ -1,6 +1,6 @@
 import type { Category } from "../failure/failure.ts";
 
-/** The seed's retry configuration, in milliseconds. */
+/** Pauses between the calls of one round, in milliseconds. */
 const BASE_DELAY_MS = 500;
 const MAX_DELAY_MS = 10_000;
 
