@@ -19,7 +19,8 @@ await Deno.symlink(join(projectRoot, "node_modules"), join(clone, "node_modules"
 const { stackHome }: typeof import("./stack/paths.ts") = await import(
   `file://${clone}/scripts/stack/paths.ts`
 );
-const port = freePort();
+// The gateway's and the database's.
+const port = freePort(2);
 
 interface Run {
   pid: number;

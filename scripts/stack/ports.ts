@@ -1,11 +1,29 @@
 /** TCP ports on 127.0.0.1. */
 import { StackError } from "./stack-error.ts";
 
-/** A port that was free a moment ago. */
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return listener.addr.port;
+/** Below the ports that Linux and macOS give to outgoing connections, which come and go by the hundred in tests. */
+const [lowest, highest] = [11_000, 31_000];
+
+/**
+ * The first of some consecutive ports that were free a moment ago.
+ *
+ * @param count how many
+ */
+export function freePort(count = 1): number {
+  while (true) {
+    const first = lowest + Math.floor(Math.random() * (highest - lowest));
+    if (Array.from({ length: count }, (_, index) => first + index).every(isFree)) return first;
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    return false;
+  }
 }
 
 /**
@@ -15,13 +33,9 @@ export function freePort(): number {
  * @throws StackError `port.in_use`
  */
 export function requireFreePort(port: number, purpose: string): void {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new StackError(
-      "port.in_use",
-      `Port ${port}, which ${purpose} needs, is used by another program: stop that program or choose another port with --port=<number>.`,
-    );
-  }
+  if (isFree(port)) return;
+  throw new StackError(
+    "port.in_use",
+    `Port ${port}, which ${purpose} needs, is used by another program: stop that program or choose another port with --port=<number>.`,
+  );
 }
