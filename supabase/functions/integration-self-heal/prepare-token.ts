@@ -90,7 +90,14 @@ function withoutToken(
         : { ...failed, outcome: "failed", delay_seconds: delay };
     }
     case "needs_reauth":
-    case "no_grant":
-      return { ...result, outcome: "failed" };
+    case "no_grant": {
+      const signals = {
+        signals: [token.kind],
+        advice: "Connect the account again",
+        owner: "you",
+        refreshable: false,
+      };
+      return { ...result, outcome: "failed", signals };
+    }
   }
 }

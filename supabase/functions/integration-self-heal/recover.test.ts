@@ -215,6 +215,8 @@ Deno.test("each way in which a refresh fails leads to its own outcome, and no ca
     assert.deepEqual([result.outcome, result.delay_seconds, result.attempts], expected, token.kind);
     assert.match(result.action_taken, /why/);
     assert.equal(requests.length, 0);
+    const forPeople = token.kind === "needs_reauth" || token.kind === "no_grant";
+    assert.equal(result.signals?.owner, forPeople ? "you" : undefined, token.kind);
   }
 });
 

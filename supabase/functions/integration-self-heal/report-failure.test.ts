@@ -79,7 +79,7 @@ function build(
   const pending: Promise<unknown>[] = [];
   const background = createBackground({
     logger,
-    runtime: { EdgeRuntime: { waitUntil: (work) => pending.push(work) } },
+    runtime: { EdgeRuntime: { waitUntil: (work) => (pending.push(work), work) } },
   });
   const explain = createExplain({ explainer, store, background });
   const handle = createReportFailure({ store, handleWork, explain, clock, random: () => 0 });

@@ -15,14 +15,15 @@ function recordingLogger() {
 Deno.test("the hosted runtime is told to wait for the work", async () => {
   const { logger, errors } = recordingLogger();
   const kept: Promise<unknown>[] = [];
-  const runtime = { EdgeRuntime: { waitUntil: (promise: Promise<unknown>) => void kept.push(promise) } };
+  const waitUntil = <T>(promise: Promise<T>) => (kept.push(promise), promise);
+  const runtime = { EdgeRuntime: { waitUntil } };
   createBackground({ logger, runtime })(Promise.resolve("done"));
   assert.equal(await kept[0], "done");
   assert.deepEqual(errors, []);
 });
 
 Deno.test("work that fails is logged and brings nothing down, on any runtime", async () => {
-  for (const runtime of [{}, { EdgeRuntime: { waitUntil: () => {} } }]) {
+  for (const runtime of [{}, { EdgeRuntime: { waitUntil: <T>(promise: Promise<T>) => promise } }]) {
     const { logger, errors } = recordingLogger();
     const failure = new Error("failed");
     const work = Promise.reject(failure);

@@ -1,8 +1,9 @@
+import type {} from "@supabase/functions-js/src/edge-runtime.d.ts";
 import type { Background, Logger } from "../ports.ts";
 
 /** What the hosted runtime offers beside the standard APIs. */
 interface Runtime {
-  EdgeRuntime?: { waitUntil(promise: Promise<unknown>): void };
+  EdgeRuntime?: Pick<typeof EdgeRuntime, "waitUntil">;
 }
 
 /**

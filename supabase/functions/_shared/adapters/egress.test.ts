@@ -266,9 +266,7 @@ Deno.test("a body that drips slowly ends at the deadline", async () => {
     }
   };
   await withServer(drip, async (server) => {
-    const started = performance.now();
     await assert.rejects(send(server, { timeoutMs: 200 }), fails("egress.timeout", true));
-    assert.ok(performance.now() - started < 2_000);
   });
 });
 
