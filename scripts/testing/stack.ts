@@ -21,8 +21,12 @@ export async function testStack(
   return await startStack({ throwAway: true, env, ...options });
 }
 
-/** Starts only a database with all migrations and pgTAP; `url` is of role `postgres`. */
-export async function testDatabase(): Promise<{ url: string; stop(): Promise<void> }> {
+/**
+ * Starts only a database with all migrations and pgTAP; `url` is of role `postgres`.
+ *
+ * @param durable whether a commit waits for the disk, as on a hosted database
+ */
+export async function testDatabase(durable = false): Promise<{ url: string; stop(): Promise<void> }> {
   const home = await prepareHome();
   const secrets = await loadSecrets(home);
   const programs = await unpackPostgres(home);
@@ -31,7 +35,7 @@ export async function testDatabase(): Promise<{ url: string; stop(): Promise<voi
   const cluster = await startCluster(programs, data, {
     port,
     password: secrets.databasePassword,
-    durable: false,
+    durable,
   });
   await asSuperuser(port, secrets, "create extension pgtap with schema extensions");
   return {
