@@ -2,4 +2,4 @@
 select a.created_at, a.actor, a.action, a.result, a.payload
 from system_integrity_events e join audit_log a on a.resource = 'recovery:' || e.id
 where e.id = (select id from system_integrity_events where service_name = 'slack' order by created_at desc limit 1)
-order by a.id;
+order by a.immutable_seq;
