@@ -1,19 +1,25 @@
--- Messages to people: written with the state change, delivered later, in order per channel.
+-- What leaves the database: messages to people and checkpoints of the audit log, written with the state change,
+-- delivered later, in order per channel.
 
 create table public.notification_channels (
   name text primary key,
+  purpose text not null default 'people',
   enabled boolean not null default true,
   leased_until timestamptz,
   epoch integer not null default 0,
-  retry_at timestamptz
+  retry_at timestamptz,
+  constraint notification_channels_purpose_is_known check (purpose in ('people', 'checkpoints'))
 );
-comment on table public.notification_channels is 'Where people are told; one worker at a time delivers to a channel.';
-comment on column public.notification_channels.name is 'The adapter that delivers: slack or teams.';
+comment on table public.notification_channels is 'Where messages go; one worker at a time delivers to a channel.';
+comment on column public.notification_channels.name is 'What delivers: slack or teams; for checkpoints the place: store, witness or chain.';
+comment on column public.notification_channels.purpose is 'people: they are told what happens. checkpoints: what the audit log is, is published there.';
 comment on column public.notification_channels.enabled is 'False: no message is written for this channel.';
 comment on column public.notification_channels.leased_until is 'Until then one worker owns the channel.';
 comment on column public.notification_channels.epoch is 'Fencing token: grows with every lease, a stale worker''s report is refused.';
 comment on column public.notification_channels.retry_at is 'The receiver asked for a pause, or failed; nothing is sent before.';
 insert into public.notification_channels (name) values ('slack'), ('teams');
+insert into public.notification_channels (name, purpose, enabled)
+values ('store', 'checkpoints', false), ('witness', 'checkpoints', false), ('chain', 'checkpoints', false);
 
 create table public.outbox (
   id bigint generated always as identity primary key,
@@ -27,18 +33,18 @@ create table public.outbox (
   delivered_at timestamptz,
   failed_at timestamptz,
   last_error text,
-  constraint outbox_kind_is_known check (kind in ('failure', 'attempt', 'recovered', 'disabled')),
+  constraint outbox_kind_is_known check (kind in ('failure', 'attempt', 'recovered', 'disabled', 'damage', 'damage_over', 'checkpoint')),
   constraint outbox_says_a_thing_once unique (dedup_key, channel),
   constraint outbox_ends_one_way check (delivered_at is null or failed_at is null)
 );
 comment on table public.outbox is 'Messages to be delivered at least once; a failed one stays as a dead letter.';
 comment on column public.outbox.id is 'Order of delivery within a channel.';
 comment on column public.outbox.channel is 'Where it goes.';
-comment on column public.outbox.kind is 'Which of the four messages it is.';
+comment on column public.outbox.kind is 'Which message it is; checkpoint: of which table one is to be published.';
 comment on column public.outbox.payload is 'The facts the message is made of, without secrets.';
 comment on column public.outbox.dedup_key is 'What the message is about; the same thing is said once per channel.';
 comment on column public.outbox.created_at is 'When the state changed.';
-comment on column public.outbox.not_before is 'Held back until then, and withdrawn when it is settled by then.';
+comment on column public.outbox.not_before is 'Held back until then: a failure may be settled by then, and a message that fails alone lets others pass.';
 comment on column public.outbox.attempts is 'How often delivery was tried.';
 comment on column public.outbox.delivered_at is 'When the receiver took it.';
 comment on column public.outbox.failed_at is 'When it was given up: a dead letter.';
@@ -60,7 +66,7 @@ language plpgsql set search_path = '' as $$
 begin
   insert into public.outbox (channel, kind, dedup_key, payload, not_before)
   select c.name, p_kind, p_dedup_key, p_payload, now() + p_delay
-  from public.notification_channels c where c.enabled order by c.name
+  from public.notification_channels c where c.enabled and c.purpose = 'people' order by c.name
   on conflict do nothing;
   if found and p_delay = '0' and coalesce(current_setting('self_heal.dispatch_is_called', true), '') = '' then
     perform private.invoke_function('dispatch');
@@ -68,7 +74,7 @@ begin
   end if;
 end $$;
 comment on function private.tell(text, text, jsonb, interval) is
-  'Writes one message per enabled channel, once per dedup key, and asks, once in a transaction, for delivery after commit.';
+  'Writes one message to people per enabled channel, once per dedup key, and asks, once in a transaction, for delivery after commit.';
 revoke execute on function private.tell(text, text, jsonb, interval) from public, anon, authenticated, service_role;
 
 create function public.claim_outbox(p_channels text[], p_limit integer, p_lease_seconds integer default 60) returns jsonb
@@ -120,8 +126,9 @@ begin
   set attempts = o.attempts + 1,
       delivered_at = case when r.outcome = 'delivered' then now() end,
       failed_at = case when r.outcome = 'dead' then now() end,
+      not_before = case when r.outcome = 'held' then now() + make_interval(secs => r.retry_after_seconds::double precision) else o.not_before end,
       last_error = r.error
-  from jsonb_to_recordset(p_results) r (id bigint, outcome text, error text)
+  from jsonb_to_recordset(p_results) r (id bigint, outcome text, error text, retry_after_seconds numeric)
   where o.id = r.id and o.channel = p_channel and o.delivered_at is null and o.failed_at is null;
 
   insert into public.audit_log (subsystem, actor, action, resource, result, payload)
@@ -136,7 +143,7 @@ begin
   return true;
 end $$;
 comment on function public.finish_outbox(text, integer, jsonb) is
-  'Records what became of leased messages ([{id, outcome delivered|retry|dead, error, retry_after_seconds}]) and frees the channel; false, and nothing written, for a stale epoch.';
+  'Records what became of leased messages ([{id, outcome delivered|retry|held|dead, error, retry_after_seconds}]) and frees the channel. A retry pauses the whole channel, a held message waits alone; false, and nothing written, for a stale epoch.';
 
 create function public.reject_outbox(p_channels text[]) returns integer
 language sql security definer set search_path = '' as $$
@@ -161,6 +168,8 @@ grant execute on function public.reject_outbox(text[]) to service_role;
 
 insert into public.timers (name, schedule, command, description) values (
   'dispatch', '* * * * *',
-  $$select private.invoke_function('dispatch') where exists (select from public.outbox where delivered_at is null and failed_at is null and not_before <= now())$$,
+  $$select private.invoke_function('dispatch') where exists (
+    select from public.outbox o join public.notification_channels c on c.name = o.channel and c.purpose = 'people'
+    where o.delivered_at is null and o.failed_at is null and o.not_before <= now())$$,
   'Delivers what an earlier dispatch could not.'
 );
