@@ -87,6 +87,18 @@ $$;
 comment on function private.leaf_expression(regclass, integer) is
   'SQL for the leaf text of row t, over the first p_columns columns or all: equal to new::text in the trigger when evaluated under the trigger''s settings.';
 
+create function private.leaf_candidates(p_table regclass) returns text
+language sql stable set search_path = '' as $$
+  select string_agg(format('(%s)', private.leaf_expression(p_table, c.count)), ', ')
+  from (
+    select (row_number() over (order by a.attnum))::integer as count, a.attnum,
+      max(a.attnum) filter (where a.attname in ('immutable_seq', 'leaf_hash')) over () as fixed
+    from pg_catalog.pg_attribute a where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped
+  ) c where c.attnum >= c.fixed;
+$$;
+comment on function private.leaf_candidates(regclass) is
+  'SQL for the leaf texts that row t may have been hashed with, as rows of VALUES: columns that were added later are no part of it.';
+
 -- A transaction gets its id before its rows take their numbers, so that the end of all transactions below an id
 -- means that every number taken before that id was given is decided. A statement trigger is the place: it runs
 -- before the first default of the first row is evaluated.
@@ -210,6 +222,6 @@ end $$;
 comment on function private.guard_immutable(regclass, text, text) is 'Creates, or repairs, the three triggers of an immutable table.';
 
 revoke execute on function private.immutable_name(regclass), private.find_table(text), private.immutable_table(text),
-  private.column_list(regclass), private.leaf_expression(regclass, integer), private.identify_transaction(), private.take_leaf_hash(),
+  private.column_list(regclass), private.leaf_expression(regclass, integer), private.leaf_candidates(regclass), private.identify_transaction(), private.take_leaf_hash(),
   private.refuse_change(), private.make_immutable(text), private.guard_immutable(regclass, text, text)
   from public, anon, authenticated, service_role;
