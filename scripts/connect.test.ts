@@ -56,9 +56,9 @@ Deno.test("connect and rotate-keys on a real project", async (test) => {
       assert.ok(!JSON.stringify(row).includes("canary"));
       const vault = createTokenVault(stack.secrets.tokenEncryptionKeys);
       const opened = [
-        await vault.open(`user_integrations/${row!.grant_id}/access_token`, row!.access_token),
-        await vault.open(`user_integrations/${row!.grant_id}/refresh_token`, row!.refresh_token),
-        await vault.open(`integrations_master/${row!.id}/client_secret`, row!.oauth_config.client_secret),
+        await vault.decrypt(`user_integrations/${row!.grant_id}/access_token`, row!.access_token),
+        await vault.decrypt(`user_integrations/${row!.grant_id}/refresh_token`, row!.refresh_token),
+        await vault.decrypt(`integrations_master/${row!.id}/client_secret`, row!.oauth_config.client_secret),
       ];
       assert.deepEqual(opened, ["canary-a", "canary-r", "canary-s"]);
       assert.deepEqual([row!.allowed_hosts, row!.idempotency_header, row!.valid], [
@@ -101,23 +101,26 @@ Deno.test("connect and rotate-keys on a real project", async (test) => {
       }
     });
 
-    await test.step("rotating seals everything with the first key, and a second run finds nothing to do", async () => {
+    await test.step("rotating encrypts everything with the first key, and a second run finds nothing to do", async () => {
       await run(stack, "connect", slack);
       const newKey = `new:${randomBytes(32).toString("base64")}`;
       const both = { TOKEN_ENCRYPTION_KEYS: `${newKey},${stack.secrets.tokenEncryptionKeys}` };
       const first = await run(stack, "rotate-keys", "", both);
       assert.deepEqual([first.code, first.errors], [0, ""]);
-      assert.match(first.output, /^current: 0, resealed: 2, changed meanwhile: 0, failed: 0$/m);
+      assert.match(first.output, /^current: 0, re-encrypted: 2, changed meanwhile: 0, failed: 0$/m);
       const second = await run(stack, "rotate-keys", "", both);
-      assert.match(second.output, /^current: 2, resealed: 0/m);
+      assert.match(second.output, /^current: 2, re-encrypted: 0/m);
 
       const [row] = await stack.sql`
         select i.id, i.oauth_config ->> 'client_secret' as secret, g.id as grant_id, g.access_token, g.token_version
         from integrations_master i join user_integrations g using (service_name)`;
       const vault = createTokenVault(newKey);
-      assert.equal(await vault.open(`integrations_master/${row!.id}/client_secret`, row!.secret), "canary-s");
       assert.equal(
-        await vault.open(`user_integrations/${row!.grant_id}/access_token`, row!.access_token),
+        await vault.decrypt(`integrations_master/${row!.id}/client_secret`, row!.secret),
+        "canary-s",
+      );
+      assert.equal(
+        await vault.decrypt(`user_integrations/${row!.grant_id}/access_token`, row!.access_token),
         "canary-a",
       );
     });
@@ -126,8 +129,8 @@ Deno.test("connect and rotate-keys on a real project", async (test) => {
       const lost = { TOKEN_ENCRYPTION_KEYS: `other:${randomBytes(32).toString("base64")}` };
       const { code, output, errors } = await run(stack, "rotate-keys", "", lost);
       assert.equal(code, 1);
-      assert.match(output, /resealed: 0, changed meanwhile: 0, failed: 2/);
-      assert.match(errors, /user_integrations\/[\w-]+: The value of .* was sealed with a key/);
+      assert.match(output, /re-encrypted: 0, changed meanwhile: 0, failed: 2/);
+      assert.match(errors, /user_integrations\/[\w-]+: The value of .* was encrypted with a key/);
     });
   } finally {
     await stack.stop();

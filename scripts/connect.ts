@@ -59,7 +59,8 @@ async function register(api: DataApi, vault: TokenVault, input: Input): Promise<
     idempotency_header,
     oauth_config: oauth_config && {
       ...oauth_config,
-      ...(secret && { client_secret: await vault.seal(`integrations_master/${id}/client_secret`, secret) }),
+      ...(secret &&
+        { client_secret: await vault.encrypt(`integrations_master/${id}/client_secret`, secret) }),
     },
   };
   if (known.length === 0) await api("POST", "integrations_master", { id, service_name, ...fields });
@@ -77,14 +78,14 @@ async function saveGrant(api: DataApi, vault: TokenVault, input: Input): Promise
     `user_integrations?select=id&service_name=eq.${encodeURIComponent(service_name)}&user_id=${owner}`,
   );
   const id = known[0]?.id ?? crypto.randomUUID();
-  const seal = (column: string, token?: string) =>
-    token ? vault.seal(`user_integrations/${id}/${column}`, token) : null;
+  const encrypt = (column: string, token?: string) =>
+    token ? vault.encrypt(`user_integrations/${id}/${column}`, token) : null;
   await api("POST", "rpc/save_grant", {
     p_service_name: service_name,
     p_user_id: user_id ?? null,
     p_grant_id: id,
-    p_access_token: await seal("access_token", access_token),
-    p_refresh_token: await seal("refresh_token", refresh_token),
+    p_access_token: await encrypt("access_token", access_token),
+    p_refresh_token: await encrypt("refresh_token", refresh_token),
     p_expires_in_seconds: expires_in ?? null,
   });
   const whose = user_id ? `of user ${user_id}` : "of the project";

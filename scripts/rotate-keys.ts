@@ -1,7 +1,7 @@
 /**
- * `deno task rotate-keys`: seals every stored secret with the first key of `TOKEN_ENCRYPTION_KEYS`, while the project
- * runs. A row that somebody else changed meanwhile is left as it is; it was sealed anew by that change, or is by running
- * this again. Once a run finds everything current, older keys can be dropped.
+ * `deno task rotate-keys`: encrypts every stored secret with the first key of `TOKEN_ENCRYPTION_KEYS`, while the project
+ * runs. A row that somebody else changed meanwhile is left as it is; it was encrypted anew by that change, or is by
+ * running this again. Once a run finds everything current, older keys can be dropped.
  */
 import { readArguments } from "./command-line.ts";
 import { type DataApi, openProject, runCommand } from "./data-api.ts";
@@ -21,7 +21,7 @@ interface Integration {
   oauth_config: { client_secret?: string | null } | null;
 }
 
-type Outcome = "current" | "resealed" | "changed meanwhile" | "failed";
+type Outcome = "current" | "re-encrypted" | "changed meanwhile" | "failed";
 
 /** All rows of a table, in pages, in the order of their ids. */
 async function* rowsOf<Row extends { id: string }>(api: DataApi, table: string, columns: string) {
@@ -34,16 +34,16 @@ async function* rowsOf<Row extends { id: string }>(api: DataApi, table: string, 
   }
 }
 
-async function reseal(vault: TokenVault, row: string, sealed: string): Promise<string> {
-  return await vault.seal(row, await vault.open(row, sealed));
+async function reencrypt(vault: TokenVault, row: string, encrypted: string): Promise<string> {
+  return await vault.encrypt(row, await vault.decrypt(row, encrypted));
 }
 
 async function rotateGrant(api: DataApi, vault: TokenVault, grant: Grant): Promise<Outcome> {
   const changes: Record<string, string> = {};
   for (const column of ["access_token", "refresh_token"] as const) {
-    const sealed = grant[column];
-    if (sealed && !vault.isSealedWithCurrentKey(sealed)) {
-      changes[column] = await reseal(vault, `user_integrations/${grant.id}/${column}`, sealed);
+    const encrypted = grant[column];
+    if (encrypted && !vault.isEncryptedWithCurrentKey(encrypted)) {
+      changes[column] = await reencrypt(vault, `user_integrations/${grant.id}/${column}`, encrypted);
     }
   }
   if (Object.keys(changes).length === 0) return "current";
@@ -53,7 +53,7 @@ async function rotateGrant(api: DataApi, vault: TokenVault, grant: Grant): Promi
     `user_integrations?id=eq.${grant.id}&token_version=eq.${grant.token_version}&select=id`,
     changes,
   );
-  return changed.length === 1 ? "resealed" : "changed meanwhile";
+  return changed.length === 1 ? "re-encrypted" : "changed meanwhile";
 }
 
 async function rotateClientSecret(
@@ -62,21 +62,26 @@ async function rotateClientSecret(
   integration: Integration,
 ): Promise<Outcome> {
   const { id, oauth_config } = integration;
-  const sealed = oauth_config?.client_secret;
-  if (!sealed || vault.isSealedWithCurrentKey(sealed)) return "current";
-  const client_secret = await reseal(vault, `integrations_master/${id}/client_secret`, sealed);
+  const encrypted = oauth_config?.client_secret;
+  if (!encrypted || vault.isEncryptedWithCurrentKey(encrypted)) return "current";
+  const client_secret = await reencrypt(vault, `integrations_master/${id}/client_secret`, encrypted);
   const changed = await api<unknown[]>(
     "PATCH",
-    `integrations_master?id=eq.${id}&oauth_config->>client_secret=eq.${sealed}&select=id`,
+    `integrations_master?id=eq.${id}&oauth_config->>client_secret=eq.${encrypted}&select=id`,
     { oauth_config: { ...oauth_config, client_secret } },
   );
-  return changed.length === 1 ? "resealed" : "changed meanwhile";
+  return changed.length === 1 ? "re-encrypted" : "changed meanwhile";
 }
 
 readArguments("rotate-keys");
 await runCommand(async () => {
   const { api, vault } = openProject();
-  const counts: Record<Outcome, number> = { current: 0, resealed: 0, "changed meanwhile": 0, failed: 0 };
+  const counts: Record<Outcome, number> = {
+    current: 0,
+    "re-encrypted": 0,
+    "changed meanwhile": 0,
+    failed: 0,
+  };
   const rotate = async (row: string, run: () => Promise<Outcome>) => {
     try {
       counts[await run()]++;

@@ -9,7 +9,7 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function tests.id(integer) is 'The n-th event''s or user''s id.';
 
-create function tests.jwe(p_label text default 'sealed') returns text
+create function tests.jwe(p_label text default 'encrypted') returns text
 language sql immutable set search_path = '' as $$
   select format('%s..iv.text.tag', p_label);
 $$;

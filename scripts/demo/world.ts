@@ -114,7 +114,7 @@ async function connect(stack: Stack, service_name: string, oauth: OAuthServer): 
   const vault = createTokenVault(stack.env.TOKEN_ENCRYPTION_KEYS!);
   const [integration] = await sql`update public.integrations_master
     set allowed_hosts = allowed_hosts || ${oauth.host}::text where service_name = ${service_name} returning id`;
-  const client_secret = await vault.seal(
+  const client_secret = await vault.encrypt(
     `integrations_master/${integration!.id}/client_secret`,
     oauth.clientSecret,
   );
@@ -124,8 +124,8 @@ async function connect(stack: Stack, service_name: string, oauth: OAuthServer): 
   const { accessToken, refreshToken } = await oauth.connect();
   const grant = crypto.randomUUID();
   const [access, refresh] = await Promise.all([
-    vault.seal(`user_integrations/${grant}/access_token`, accessToken),
-    vault.seal(`user_integrations/${grant}/refresh_token`, refreshToken),
+    vault.encrypt(`user_integrations/${grant}/access_token`, accessToken),
+    vault.encrypt(`user_integrations/${grant}/refresh_token`, refreshToken),
   ]);
   await sql`select public.save_grant(${service_name}, null, ${grant}, ${access}, ${refresh}, 3600)`;
 }

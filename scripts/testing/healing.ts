@@ -83,7 +83,10 @@ export async function startHealing(
     async connect(oauth, expiresIn = -60) {
       const vault = createTokenVault(stack.secrets.tokenEncryptionKeys);
       const [id, grantId] = [crypto.randomUUID(), crypto.randomUUID()];
-      const client_secret = await vault.seal(`integrations_master/${id}/client_secret`, oauth.clientSecret);
+      const client_secret = await vault.encrypt(
+        `integrations_master/${id}/client_secret`,
+        oauth.clientSecret,
+      );
       const service = await register({
         id,
         allowed_hosts: [where.host, oauth.host],
@@ -92,8 +95,8 @@ export async function startHealing(
       const { accessToken, refreshToken } = await oauth.connect();
       const row = `user_integrations/${grantId}`;
       await stack.sql`select save_grant(${service}, null, ${grantId},
-        ${await vault.seal(`${row}/access_token`, accessToken)},
-        ${await vault.seal(`${row}/refresh_token`, refreshToken)}, ${expiresIn})`;
+        ${await vault.encrypt(`${row}/access_token`, accessToken)},
+        ${await vault.encrypt(`${row}/refresh_token`, refreshToken)}, ${expiresIn})`;
       return { service, grantId, accessToken, refreshToken };
     },
     async recoveryOf(eventId) {

@@ -63,10 +63,10 @@ export interface Egress {
 
 /** Encrypts secrets at rest, bound to the row and column that hold them (`user_integrations/<id>/access_token`). */
 export interface TokenVault {
-  seal(row: string, plain: string): Promise<string>;
-  open(row: string, sealed: string): Promise<string>;
-  /** False when the value was sealed with an older key and should be sealed anew. */
-  isSealedWithCurrentKey(sealed: string): boolean;
+  encrypt(row: string, plain: string): Promise<string>;
+  decrypt(row: string, encrypted: string): Promise<string>;
+  /** False when the value was encrypted with an older key and should be encrypted anew. */
+  isEncryptedWithCurrentKey(encrypted: string): boolean;
 }
 
 /** What a token endpoint answered to a refresh. `unknown`: no answer came, so the grant may have been rotated. */
@@ -99,3 +99,67 @@ export interface Logger {
 
 /** Keeps `work` running after the response was sent, where the platform allows it; its failure is logged. */
 export type Background = (work: Promise<unknown>) => void;
+
+/** A hash's transaction, signed and not yet known to any node: the caller stores it before it is broadcast. JSON. */
+export interface PendingAnchor {
+  /** `0x` and 64 hex digits; of the first attempt, should the fee have to rise. */
+  transactionId: string;
+  /** The signed bytes, `0x` and hex. They say everything else: chain, nonce, fees, hash. */
+  rawTransaction: string;
+  /** When it was signed, as an ISO 8601 instant. */
+  begunAt: string;
+}
+
+/** Where a hash stands on its chain. */
+export interface ChainRecord {
+  transactionId: string;
+  chainId: number;
+  /** The account that sent it, as a checksummed address. */
+  sender: string;
+  /** Decimal. */
+  blockNumber: string;
+  /** The block's own time, as an ISO 8601 instant: the hash existed then. */
+  blockTime: string;
+}
+
+/** What became of a pending anchor. `pending` is no failure: ask again later, with the same pending anchor. */
+export type AnchorOutcome =
+  | { state: "confirmed" } & ChainRecord
+  | { state: "pending"; reason: string }
+  /** It will never be mined, because another transaction has its nonce: begin again. */
+  | { state: "replaced"; reason: string }
+  /** It was mined and failed: begin again. */
+  | { state: "failed"; reason: string };
+
+/** Whether a transaction proves that a hash existed when its block was made. */
+export type AnchorCheck =
+  | { anchored: true } & ChainRecord
+  | {
+    anchored: false;
+    code: "anchor.unknown_transaction" | "anchor.not_mined" | "anchor.reverted" | "anchor.hash_mismatch";
+    reason: string;
+  };
+
+/** The chain, the way to it, or what it was given is not as it should be; `code` is `anchor.*`. */
+export class AnchorError extends Error {
+  override name = "AnchorError";
+  constructor(readonly code: string, message: string) {
+    super(message);
+  }
+}
+
+/**
+ * Writes hashes where nobody can change them. Two steps, so that no crash anchors a hash twice: what `begin` returned
+ * is stored, the first one wins, and only what was stored is handed to `complete`, as often as needed. Both throw
+ * `AnchorError`.
+ */
+export interface Anchor {
+  /** Signs a transaction for a hash of 64 hex digits. Sends nothing. */
+  begin(hash: string): Promise<PendingAnchor>;
+  /**
+   * Sees to it that a transaction is known to the chain, and tells what became of it.
+   *
+   * @param waitMs asks again until it is mined, at most for so long; 0 unless given
+   */
+  complete(pending: PendingAnchor, waitMs?: number): Promise<AnchorOutcome>;
+}

@@ -194,7 +194,9 @@ Deno.test("tokens are refreshed before they expire", async () => {
   const [grant] = await healing.stack.sql`select token_version, access_token from user_integrations`;
   assert.equal(grant!.token_version, 2);
   assert.equal(
-    await oauth.isActive(await vault.open(`user_integrations/${grantId}/access_token`, grant!.access_token)),
+    await oauth.isActive(
+      await vault.decrypt(`user_integrations/${grantId}/access_token`, grant!.access_token),
+    ),
     true,
   );
 });

@@ -49,7 +49,7 @@ const sections = {
     INTERNAL_WEBHOOK_TOKEN: required("internal callers authenticate with it")
       .min(16, "must have at least 16 characters"),
   }).transform((env) => env.INTERNAL_WEBHOOK_TOKEN),
-  /** The keys that seal tokens at rest, as `createTokenVault` takes them. */
+  /** The keys that encrypt tokens at rest, as `createTokenVault` takes them. */
   tokenKeys: z.object({
     TOKEN_ENCRYPTION_KEYS: required("tokens are stored encrypted with it, as kid:base64(32 bytes)"),
   }).transform((env) => env.TOKEN_ENCRYPTION_KEYS),

@@ -15,61 +15,64 @@ function hasCode(code: string) {
   };
 }
 
-Deno.test("what was sealed for a row opens for that row, and does not show the secret", async () => {
+Deno.test("what was encrypted for a row is decrypted for that row, and does not show the secret", async () => {
   const vault = createTokenVault(NEW);
   for (const secret of ["xoxb-canary", "", "ünïcödé 😀", "x".repeat(10_000)]) {
-    const sealed = await vault.seal(ROW, secret);
-    assert.ok(secret === "" || !sealed.includes(secret));
-    assert.equal(await vault.open(ROW, sealed), secret);
+    const encrypted = await vault.encrypt(ROW, secret);
+    assert.ok(secret === "" || !encrypted.includes(secret));
+    assert.equal(await vault.decrypt(ROW, encrypted), secret);
   }
 });
 
-Deno.test("sealing the same secret twice gives two different values", async () => {
+Deno.test("encrypting the same secret twice gives two different values", async () => {
   const vault = createTokenVault(NEW);
-  assert.notEqual(await vault.seal(ROW, "canary"), await vault.seal(ROW, "canary"));
+  assert.notEqual(await vault.encrypt(ROW, "canary"), await vault.encrypt(ROW, "canary"));
 });
 
-Deno.test("a value that was copied to another row or column does not open", async () => {
+Deno.test("a value that was copied to another row or column is refused", async () => {
   const vault = createTokenVault(NEW);
-  const sealed = await vault.seal(ROW, "canary");
+  const encrypted = await vault.encrypt(ROW, "canary");
   for (const row of ["user_integrations/8/access_token", "user_integrations/7/refresh_token", ""]) {
-    await assert.rejects(vault.open(row, sealed), hasCode("sealed_value.wrong_row"));
+    await assert.rejects(vault.decrypt(row, encrypted), hasCode("encrypted_value.wrong_row"));
   }
 });
 
-Deno.test("a header that was rewritten to name another row does not open", async () => {
+Deno.test("a header that was rewritten to name another row is refused", async () => {
   const vault = createTokenVault(NEW);
-  const [header, ...rest] = (await vault.seal(ROW, "canary")).split(".");
+  const [header, ...rest] = (await vault.encrypt(ROW, "canary")).split(".");
   const other = "user_integrations/8/access_token";
   const forged = btoa(JSON.stringify({ ...JSON.parse(atob(header!)), row: other })).replaceAll("=", "");
-  await assert.rejects(vault.open(other, [forged, ...rest].join(".")), hasCode("sealed_value.tampered"));
+  await assert.rejects(
+    vault.decrypt(other, [forged, ...rest].join(".")),
+    hasCode("encrypted_value.tampered"),
+  );
 });
 
-Deno.test("a change of any part of a sealed value is noticed", async () => {
+Deno.test("a change of any part of an encrypted value is noticed", async () => {
   const vault = createTokenVault(NEW);
-  const parts = (await vault.seal(ROW, "canary")).split(".");
+  const parts = (await vault.encrypt(ROW, "canary")).split(".");
   for (const index of [2, 3, 4]) {
     const changed = [...parts];
     changed[index] = (changed[index]![0] === "A" ? "B" : "A") + changed[index]!.slice(1);
-    await assert.rejects(vault.open(ROW, changed.join(".")), hasCode("sealed_value.tampered"));
+    await assert.rejects(vault.decrypt(ROW, changed.join(".")), hasCode("encrypted_value.tampered"));
   }
 });
 
 Deno.test("a value in plain text is refused and not quoted", async () => {
   const vault = createTokenVault(NEW);
   for (const value of ["xoxb-canary", "a.b.c.d.e", "", "eyJhbGciOiJub25lIn0.eyJjYW5hcnkiOjF9."]) {
-    await assert.rejects(vault.open(ROW, value), hasCode("sealed_value.malformed"));
+    await assert.rejects(vault.decrypt(ROW, value), hasCode("encrypted_value.malformed"));
   }
 });
 
 Deno.test("a header that asks for another algorithm is refused", async () => {
   const vault = createTokenVault(NEW);
-  const [, ...rest] = (await vault.seal(ROW, "canary")).split(".");
+  const [, ...rest] = (await vault.encrypt(ROW, "canary")).split(".");
   const header = btoa(JSON.stringify({ alg: "none", enc: "A128CBC-HS256", kid: "new", row: ROW })).replaceAll(
     "=",
     "",
   );
-  await assert.rejects(vault.open(ROW, [header, ...rest].join(".")), hasCode("sealed_value.tampered"));
+  await assert.rejects(vault.decrypt(ROW, [header, ...rest].join(".")), hasCode("encrypted_value.tampered"));
 });
 
 Deno.test("keys rotate without downtime", async () => {
@@ -77,19 +80,22 @@ Deno.test("keys rotate without downtime", async () => {
   const during = createTokenVault(`${NEW}, ${OLD}`);
   const after = createTokenVault(NEW);
 
-  const sealedBefore = await before.seal(ROW, "secret");
-  assert.equal(await during.open(ROW, sealedBefore), "secret");
-  assert.equal(during.isSealedWithCurrentKey(sealedBefore), false);
+  const encryptedBefore = await before.encrypt(ROW, "secret");
+  assert.equal(await during.decrypt(ROW, encryptedBefore), "secret");
+  assert.equal(during.isEncryptedWithCurrentKey(encryptedBefore), false);
 
-  const sealedAnew = await during.seal(ROW, await during.open(ROW, sealedBefore));
-  assert.equal(during.isSealedWithCurrentKey(sealedAnew), true);
-  assert.equal(await after.open(ROW, sealedAnew), "secret");
-  await assert.rejects(after.open(ROW, sealedBefore), hasCode("sealed_value.unknown_key"));
+  const encryptedAnew = await during.encrypt(ROW, await during.decrypt(ROW, encryptedBefore));
+  assert.equal(during.isEncryptedWithCurrentKey(encryptedAnew), true);
+  assert.equal(await after.decrypt(ROW, encryptedAnew), "secret");
+  await assert.rejects(after.decrypt(ROW, encryptedBefore), hasCode("encrypted_value.unknown_key"));
 });
 
-Deno.test("another key under the same name does not open old values", async () => {
-  const sealed = await createTokenVault(OLD).seal(ROW, "canary");
-  await assert.rejects(createTokenVault(`old:${key(3)}`).open(ROW, sealed), hasCode("sealed_value.tampered"));
+Deno.test("another key under the same name does not decrypt old values", async () => {
+  const encrypted = await createTokenVault(OLD).encrypt(ROW, "canary");
+  await assert.rejects(
+    createTokenVault(`old:${key(3)}`).decrypt(ROW, encrypted),
+    hasCode("encrypted_value.tampered"),
+  );
 });
 
 Deno.test("unusable keys are refused at construction", () => {

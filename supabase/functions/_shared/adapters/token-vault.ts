@@ -1,7 +1,7 @@
 import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from "jose";
 import type { TokenVault } from "../ports.ts";
 
-/** The keys or a sealed value cannot be used; `code` is `token_keys.*` or `sealed_value.*`. Never holds a secret. */
+/** The keys or an encrypted value cannot be used; `code` is `token_keys.*` or `encrypted_value.*`. Never holds a secret. */
 export class TokenVaultError extends Error {
   override name = "TokenVaultError";
   constructor(readonly code: string, message: string) {
@@ -14,75 +14,78 @@ const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 const HOW_TO_MAKE = 'Make one with `echo "k1:$(openssl rand -base64 32)"`.';
 
 /**
- * Seals secrets as compact JWEs (RFC 7516, `dir` + A256GCM). The protected header names the key (`kid`) and the row that
- * holds the value (`row`); both are authenticated, so a value that was copied to another row does not open.
+ * Encrypts secrets as compact JWEs (RFC 7516, `dir` + A256GCM). The protected header names the key (`kid`) and the row
+ * that holds the value (`row`); both are authenticated, so a value that was copied to another row is refused.
  *
- * @param keys `kid:base64(32 bytes)`, separated by commas. The first key seals, all of them open: to rotate, put a new
- *   key in front, and drop the old one when nothing is sealed with it any more.
+ * @param keys `kid:base64(32 bytes)`, separated by commas. The first key encrypts, all of them decrypt: to rotate, put a
+ *   new key in front, and drop the old one when nothing is encrypted with it any more.
  * @throws {TokenVaultError} `token_keys.missing | malformed | short | duplicate`, at construction;
- *   `sealed_value.malformed | unknown_key | wrong_row | tampered` from `open`.
+ *   `encrypted_value.malformed | unknown_key | wrong_row | tampered` from `decrypt`.
  */
 export function createTokenVault(keys: string): TokenVault {
   const ring = parseKeys(keys);
   const [currentId, currentKey] = ring.entries().next().value!;
 
   return {
-    seal(row, plain) {
+    encrypt(row, plain) {
       return new CompactEncrypt(new TextEncoder().encode(plain))
         .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid: currentId, row })
         .encrypt(currentKey);
     },
 
-    async open(row, sealed) {
-      const header = headerOf(sealed);
+    async decrypt(row, encrypted) {
+      const header = headerOf(encrypted);
       const key = ring.get(header.kid);
       if (!key) {
         throw new TokenVaultError(
-          "sealed_value.unknown_key",
-          `The value of ${row} was sealed with a key that TOKEN_ENCRYPTION_KEYS does not hold; add that key again`,
+          "encrypted_value.unknown_key",
+          `The value of ${row} was encrypted with a key that TOKEN_ENCRYPTION_KEYS does not hold; add that key again`,
         );
       }
       // The header is authenticated below; comparing first tells a moved value from a damaged one.
       if (header.row !== row) {
         throw new TokenVaultError(
-          "sealed_value.wrong_row",
-          `The value found in ${row} was sealed for another row`,
+          "encrypted_value.wrong_row",
+          `The value found in ${row} was encrypted for another row`,
         );
       }
-      const { plaintext } = await decrypt(sealed, key, row);
+      const { plaintext } = await decryptJwe(encrypted, key, row);
       return new TextDecoder().decode(plaintext);
     },
 
-    isSealedWithCurrentKey(sealed) {
-      return headerOf(sealed).kid === currentId;
+    isEncryptedWithCurrentKey(encrypted) {
+      return headerOf(encrypted).kid === currentId;
     },
   };
 }
 
-async function decrypt(sealed: string, key: Uint8Array, row: string) {
+async function decryptJwe(encrypted: string, key: Uint8Array, row: string) {
   try {
-    return await compactDecrypt(sealed, key, {
+    return await compactDecrypt(encrypted, key, {
       keyManagementAlgorithms: ["dir"],
       contentEncryptionAlgorithms: ["A256GCM"],
     });
   } catch {
     throw new TokenVaultError(
-      "sealed_value.tampered",
-      `The value of ${row} does not open: it was changed after it was sealed, or its key was replaced`,
+      "encrypted_value.tampered",
+      `The value of ${row} cannot be decrypted: it was changed after it was encrypted, or its key was replaced`,
     );
   }
 }
 
-function headerOf(sealed: string): { kid: string; row: string } {
+function headerOf(encrypted: string): { kid: string; row: string } {
   try {
-    const { kid, row } = decodeProtectedHeader(sealed);
-    if (typeof kid === "string" && typeof row === "string" && sealed.split(".").length === 5) {
+    const { kid, row } = decodeProtectedHeader(encrypted);
+    if (typeof kid === "string" && typeof row === "string" && encrypted.split(".").length === 5) {
       return { kid, row };
     }
   } catch {
     // Not a JWE at all; told below without quoting it, because it may be a token in plain text.
   }
-  throw new TokenVaultError("sealed_value.malformed", "The stored value is not sealed by this product");
+  throw new TokenVaultError(
+    "encrypted_value.malformed",
+    "The stored value was not encrypted by this product",
+  );
 }
 
 function parseKeys(text: string): Map<string, Uint8Array> {

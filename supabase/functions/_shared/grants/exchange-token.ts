@@ -47,7 +47,7 @@ export async function exchangeToken(options: ExchangeOptions, claim: Claim): Pro
   let config: Parameters<TokenEndpoint["refresh"]>[0];
   let refreshToken: string;
   try {
-    ({ config, refreshToken } = await unseal(options.vault, claim));
+    ({ config, refreshToken } = await decryptSecrets(options.vault, claim));
   } catch (error) {
     // Without ending the lease, nobody could try again before it runs out.
     return await fail(database, claim, "transient", `Not refreshed: ${(error as Error).message}`);
@@ -58,7 +58,7 @@ export async function exchangeToken(options: ExchangeOptions, claim: Claim): Pro
   return await fail(database, claim, outcome.kind, outcome.message, retryAfter);
 }
 
-async function unseal(vault: TokenVault, claim: Claim) {
+async function decryptSecrets(vault: TokenVault, claim: Claim) {
   const { token_url: tokenUrl, client_id: clientId, client_secret: secret, scopes } = claim.oauth_config!;
   const target = decideTarget(tokenUrl, { allowedHosts: claim.allowed_hosts, privateHosts: [] });
   if (!target.allowed && target.code === "egress.host_not_allowed") {
@@ -69,11 +69,11 @@ async function unseal(vault: TokenVault, claim: Claim) {
       tokenUrl,
       clientId,
       clientSecret: secret
-        ? await vault.open(`integrations_master/${claim.integration_id}/client_secret`, secret)
+        ? await vault.decrypt(`integrations_master/${claim.integration_id}/client_secret`, secret)
         : undefined,
       scopes: typeof scopes === "string" ? scopes.split(/[\s,]+/) : scopes,
     },
-    refreshToken: await vault.open(
+    refreshToken: await vault.decrypt(
       `user_integrations/${claim.grant_id}/refresh_token`,
       claim.refresh_token!,
     ),
@@ -93,9 +93,9 @@ async function store(
     p_grant_id: claim.grant_id,
     p_epoch: claim.epoch,
     p_seen_version: claim.token_version,
-    p_access_token: await vault.seal(`${row}/access_token`, tokens.accessToken),
+    p_access_token: await vault.encrypt(`${row}/access_token`, tokens.accessToken),
     p_refresh_token: tokens.refreshToken
-      ? await vault.seal(`${row}/refresh_token`, tokens.refreshToken)
+      ? await vault.encrypt(`${row}/refresh_token`, tokens.refreshToken)
       : null,
     p_expires_in_seconds: tokens.expiresInSeconds ?? null,
   });

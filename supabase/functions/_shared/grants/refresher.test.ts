@@ -42,13 +42,16 @@ async function connect(oauth: OAuthServer, allowedHosts = [oauth.host]): Promise
   const config = {
     token_url: oauth.tokenUrl,
     client_id: oauth.clientId,
-    client_secret: await vault.seal(`integrations_master/${integrationId}/client_secret`, oauth.clientSecret),
+    client_secret: await vault.encrypt(
+      `integrations_master/${integrationId}/client_secret`,
+      oauth.clientSecret,
+    ),
   };
   await stack.sql`insert into integrations_master (id, service_name, oauth_config, allowed_hosts)
     values (${integrationId}, ${service}, ${stack.sql.json(config)}, ${allowedHosts})`;
   await stack.sql`select save_grant(${service}, null, ${grantId},
-    ${await vault.seal(`user_integrations/${grantId}/access_token`, accessToken)},
-    ${await vault.seal(`user_integrations/${grantId}/refresh_token`, refreshToken)}, 1)`;
+    ${await vault.encrypt(`user_integrations/${grantId}/access_token`, accessToken)},
+    ${await vault.encrypt(`user_integrations/${grantId}/refresh_token`, refreshToken)}, 1)`;
   return service;
 }
 
@@ -108,10 +111,10 @@ Deno.test("rotated tokens are stored encrypted before anybody gets them", async 
     assert.equal(token.kind, "fresh");
     const after = await grantOf(service);
     const row = `user_integrations/${after.id}`;
-    assert.equal(await vault.open(`${row}/access_token`, after.access_token), tokenOf(token));
+    assert.equal(await vault.decrypt(`${row}/access_token`, after.access_token), tokenOf(token));
     assert.notEqual(
-      await vault.open(`${row}/refresh_token`, after.refresh_token),
-      await vault.open(`${row}/refresh_token`, before.refresh_token),
+      await vault.decrypt(`${row}/refresh_token`, after.refresh_token),
+      await vault.decrypt(`${row}/refresh_token`, before.refresh_token),
     );
     assert.ok(after.token_expires_at > new Date(Date.now() + 3_000_000));
   });
@@ -181,8 +184,8 @@ Deno.test("when the user connects again during a refused refresh, the new token 
     const tokenEndpoint = {
       async refresh(): Promise<RefreshOutcome> {
         await stack.sql`select save_grant(${service}, null, ${id},
-          ${await vault.seal(`user_integrations/${id}/access_token`, "connected-again")},
-          ${await vault.seal(`user_integrations/${id}/refresh_token`, "r")}, 3600)`;
+          ${await vault.encrypt(`user_integrations/${id}/access_token`, "connected-again")},
+          ${await vault.encrypt(`user_integrations/${id}/refresh_token`, "r")}, 3600)`;
         return { kind: "invalid_grant", message: "invalid_grant" };
       },
     };

@@ -107,7 +107,7 @@ async function fly(
       case "fresh":
         return {
           kind: "fresh",
-          accessToken: await vault.open(
+          accessToken: await vault.decrypt(
             `user_integrations/${claim.grant_id}/access_token`,
             claim.access_token!,
           ),

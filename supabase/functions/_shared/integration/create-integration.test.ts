@@ -9,7 +9,7 @@ const PERMITTED = {
   ...{ allowed_hosts: ["api.crm.example"], idempotency_header: null, grant: null },
 };
 const GRANT = {
-  ...{ id: "g1", access_token: "sealed", token_version: 4, token_expires_at: null },
+  ...{ id: "g1", access_token: "encrypted", token_version: 4, token_expires_at: null },
   ...{ has_refresh_token: true, needs_reauth: false },
 };
 const OK: EgressResponse = { status: 200, headers: {}, body: '{"ok":true}' };

@@ -4,7 +4,7 @@ import { createTokenSource, type Grant } from "./token-source.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00Z");
 const GRANT: Grant = {
-  ...{ id: "g1", access_token: "sealed", token_version: 4, has_refresh_token: true, needs_reauth: false },
+  ...{ id: "g1", access_token: "encrypted", token_version: 4, has_refresh_token: true, needs_reauth: false },
   token_expires_at: "2026-11-20T13:00:00Z",
 };
 const STORED = { accessToken: "opened", version: 4 };
@@ -14,13 +14,13 @@ function build(fresh: FreshToken = { kind: "late", message: "" }) {
   const source = createTokenSource({
     clock: { now: () => NOW, sleep: () => Promise.reject(new Error("nothing here waits")) },
     vault: {
-      seal: () => Promise.reject(new Error("nothing here seals")),
+      encrypt: () => Promise.reject(new Error("nothing here encrypts")),
       // deno-lint-ignore require-await
-      async open(row, sealed) {
-        assert.deepEqual([row, sealed], ["user_integrations/g1/access_token", "sealed"]);
+      async decrypt(row, encrypted) {
+        assert.deepEqual([row, encrypted], ["user_integrations/g1/access_token", "encrypted"]);
         return "opened";
       },
-      isSealedWithCurrentKey: () => true,
+      isEncryptedWithCurrentKey: () => true,
     },
     refresher: { freshToken: (...args) => (asked.push(args), Promise.resolve(fresh)) },
   });

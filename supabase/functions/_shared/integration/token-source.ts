@@ -5,7 +5,7 @@ import type { Clock, TokenVault } from "../ports.ts";
 const MARGIN_MS = 60_000;
 const REFRESH_TIMEOUT_MS = 5_000;
 
-/** A grant as `begin_integration_call` returns it; the token is sealed. */
+/** A grant as `begin_integration_call` returns it; the token is encrypted. */
 export interface Grant {
   id: string;
   access_token: string | null;
@@ -50,7 +50,10 @@ export function createTokenSource(
         if (fresh.kind === "fresh") return { accessToken: fresh.accessToken, version: fresh.tokenVersion };
         // Otherwise the old token is tried: it may still be good, and if not, the provider's answer says so.
       }
-      return { accessToken: await vault.open(`user_integrations/${id}/access_token`, access_token), version };
+      return {
+        accessToken: await vault.decrypt(`user_integrations/${id}/access_token`, access_token),
+        version,
+      };
     },
   };
 }
