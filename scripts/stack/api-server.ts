@@ -1,9 +1,10 @@
 /**
- * The program behind api.ts, run by `deno serve`: Supabase's own lightweight implementation of the Data and Auth APIs,
- * over the stack's PostgreSQL.
+ * The program behind api.ts, run by `deno serve`: Supabase's own lightweight implementation of the Data, Auth and Storage
+ * APIs, over the stack's PostgreSQL.
  */
-import { App } from "@supabase/lite";
+import { App, setExperimental } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
+import { storageFiles } from "./storage-files.ts";
 
 const env = (name: string) => Deno.env.get(name)!;
 
@@ -15,8 +16,13 @@ const connection = createPostgresConnection({
 // schemas to anon, authenticated and service_role. Told beforehand, it switches roles and leaves the grants alone.
 Object.assign(connection, { rlsState: "active" });
 
+setExperimental("storage", true);
+// On every start it warns that Storage is one of its experimental parts.
+const warn = console.warn;
+console.warn = () => {};
 const app = new App({
   connection,
+  storage: { enabled: true },
   auth: {
     enabled: true,
     jwt_secret: env("JWT_SECRET"),
@@ -24,7 +30,9 @@ const app = new App({
     secret_key: env("SECRET_KEY"),
   },
 });
+app._storageAdapter = storageFiles(env("STORAGE_FOLDER"));
 await app.init();
+console.warn = warn;
 
 // It prints every failed request with a stack trace, also those that were the client's fault: one line is enough.
 const print = console.error;

@@ -4,7 +4,7 @@
  * The superuser is `supabase_admin`. Migrations run as `postgres`, which owns the database but is no superuser, so that
  * a migration that would fail on the hosted platform fails here too.
  */
-import { getAuthSchemaSql } from "@supabase/lite";
+import { getAuthSchemaSql, getStorageSchemaSql } from "@supabase/lite";
 
 /** Who may use new tables of `public` unless a migration says otherwise: newer hosted projects say no one, older ones everybody. */
 export type DefaultGrants = "none" | "all";
@@ -26,6 +26,7 @@ create role authenticator login noinherit password '${password}';
 -- may use itself, so it must inherit from the roles that it can become.
 create role local_api login inherit password '${password}';
 create role supabase_auth_admin noinherit createrole nologin;
+create role supabase_storage_admin noinherit nologin;
 grant anon, authenticated, service_role to authenticator, local_api;
 grant anon, authenticated, service_role, authenticator to postgres with admin option;
 grant pg_monitor, pg_read_all_data, pg_signal_backend to postgres;
@@ -51,6 +52,17 @@ revoke create on database postgres from supabase_auth_admin;
 grant usage on schema auth to postgres, anon, authenticated, service_role, local_api;
 grant select, insert, update, delete, references, trigger, truncate on all tables in schema auth to postgres;
 grant select, insert, update, delete on all tables in schema auth to local_api;
+
+create schema storage authorization supabase_storage_admin;
+grant create on database postgres to supabase_storage_admin;
+set role supabase_storage_admin;
+${getStorageSchemaSql()}
+reset role;
+revoke create on database postgres from supabase_storage_admin;
+grant usage on schema storage to postgres, anon, authenticated, service_role, local_api;
+grant all on all tables in schema storage to postgres, anon, authenticated, service_role, local_api;
+create policy "the local API keeps the index" on storage.buckets to local_api using (true) with check (true);
+create policy "the local API keeps the index" on storage.objects to local_api using (true) with check (true);
 ${defaultGrants === "all" ? grantEverything : ""}`;
 }
 

@@ -70,7 +70,8 @@ export async function lastingData(
   const data = join(parts.home, "data");
   const record = join(parts.home, "migrations.json");
   const wanted = await migrationDigests(parts.project);
-  if (!await exists(data)) {
+  const fresh = !await exists(data);
+  if (fresh) {
     await Deno.writeTextFile(record, JSON.stringify(wanted));
     const finished = await template(parts);
     const unfinished = join(parts.home, "templates", `data-${randomUUID()}`);
@@ -88,11 +89,19 @@ export async function lastingData(
   return {
     data,
     async migrate(url) {
+      if (fresh) await publishCheckpoints(url);
       if (Object.keys(wanted).every((name) => applied[name] === wanted[name])) return;
       await applyMigrations(parts.project, url);
       await Deno.writeTextFile(record, JSON.stringify(wanted));
     },
   };
+}
+
+/** Unlike a hosted project, this one has a signing key and a Storage from its first day. */
+async function publishCheckpoints(url: string): Promise<void> {
+  const sql = postgres(url, { max: 1 });
+  await sql`update public.notification_channels set enabled = true where name = 'store'`;
+  await sql.end();
 }
 
 /**
@@ -116,9 +125,16 @@ export async function lockData(home: string): Promise<() => Promise<void>> {
   return async () => file.close();
 }
 
+/** Where the Storage API keeps the objects that belong to a cluster's data. */
+export function storageFolderOf(data: string): string {
+  return `${data}-storage`;
+}
+
 /** Deletes the lasting data; the caller holds the lock. */
 export async function removeData(home: string): Promise<void> {
-  await rm(join(home, "data"), { recursive: true, force: true });
+  const data = join(home, "data");
+  await rm(data, { recursive: true, force: true });
+  await rm(storageFolderOf(data), { recursive: true, force: true });
   await rm(join(home, "migrations.json"), { force: true });
 }
 

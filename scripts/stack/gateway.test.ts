@@ -1,3 +1,4 @@
+import { createClient } from "@supabase/supabase-js";
 import assert from "node:assert/strict";
 import { functionSource, testProject } from "../testing/project.ts";
 import { testStack } from "../testing/stack.ts";
@@ -129,6 +130,23 @@ Deno.test("a person who signs up acts as authenticated, with an id of their own"
     body: `{"p_claims": {}}`,
   });
   assert.deepEqual(body, { role: "authenticated", type: "object", uid: session.user.id });
+});
+
+Deno.test("supabase-js keeps objects in a private bucket, which only the secret key opens", async () => {
+  const storage = (key: string) => createClient(stack.url, key).storage;
+  const bucket = storage(secretKey).from("notes");
+  await storage(secretKey).createBucket("notes", { public: false });
+  const upload = (text: string) => bucket.upload("a/b c.txt", text, { contentType: "text/plain" });
+  assert.equal((await upload("kept")).error, null);
+  assert.match((await upload("other")).error!.message, /already exists/);
+  for (const key of [secretKey, serviceRoleKey]) {
+    assert.equal(await (await storage(key).from("notes").download("a/b c.txt")).data!.text(), "kept");
+  }
+  assert.ok((await storage(publishableKey).from("notes").download("a/b c.txt")).error);
+  await bucket.copy("a/b c.txt", "copy.txt");
+  await bucket.remove(["a/b c.txt"]);
+  assert.ok((await bucket.download("a/b c.txt")).error);
+  assert.equal(await (await bucket.download("copy.txt")).data!.text(), "kept");
 });
 
 Deno.test("the APIs answer a browser's preflight request", async () => {

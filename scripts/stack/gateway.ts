@@ -1,6 +1,6 @@
 /**
- * The one port of the stack, with the paths and the manners of the hosted platform's gateway: API keys for the Data and
- * Auth APIs, `verify_jwt` for functions, preflight requests.
+ * The one port of the stack, with the paths and the manners of the hosted platform's gateway: API keys for the Data, Auth
+ * and Storage APIs, `verify_jwt` for functions, preflight requests.
  */
 import { jwtVerify } from "jose";
 import { type FunctionHost, problem } from "./functions.ts";
@@ -19,12 +19,16 @@ export interface Backends {
 /** Answers one request of a client. */
 export async function handleRequest(request: Request, client: string, backends: Backends): Promise<Response> {
   const { pathname } = new URL(request.url);
-  if (/^\/(rest|auth)\/v1(\/|$)/.test(pathname)) {
+  if (/^\/(rest|auth|storage)\/v1(\/|$)/.test(pathname)) {
     return isPreflight(request) ? allowAnyOrigin(request) : await callApi(request, backends);
   }
   const functionName = /^\/functions\/v1\/([^/]+)/.exec(pathname)?.[1];
   if (functionName) return await callFunction(functionName, request, client, backends);
-  return problem(404, "NOT_FOUND", "No such path: try /rest/v1, /auth/v1 or /functions/v1/<name>");
+  return problem(
+    404,
+    "NOT_FOUND",
+    "No such path: try /rest/v1, /auth/v1, /storage/v1 or /functions/v1/<name>",
+  );
 }
 
 async function callFunction(

@@ -1,9 +1,9 @@
-/** A whole Supabase-like project on this machine: database, Data and Auth APIs, Edge Functions, timers, one port. */
+/** A whole Supabase-like project on this machine: database, Data, Auth and Storage APIs, Edge Functions, timers, one port. */
 import { rm } from "node:fs/promises";
 import postgres, { type Sql } from "postgres";
 import { startApi } from "./api.ts";
 import { readVerifyJwt } from "./config.ts";
-import { databaseUrl, lastingData, lockData, throwAwayData } from "./database.ts";
+import { databaseUrl, lastingData, lockData, storageFolderOf, throwAwayData } from "./database.ts";
 import { platformEnvironment, readEnvFile } from "./environment.ts";
 import { hostFunctions } from "./functions.ts";
 import { handleRequest } from "./gateway.ts";
@@ -104,7 +104,11 @@ async function startDatabase(home: string, secrets: StackSecrets, options: Stack
   progress("database with all migrations");
   const lasting = throwAway ? undefined : await lastingData(parts);
   const data = lasting?.data ?? await throwAwayData(parts);
-  if (throwAway) undo.push(() => rm(data, { recursive: true, force: true }));
+  const storageFolder = storageFolderOf(data);
+  if (throwAway) {
+    undo.push(() => rm(data, { recursive: true, force: true }));
+    undo.push(() => rm(storageFolder, { recursive: true, force: true }));
+  }
   const cluster = await startCluster(parts.programs, data, {
     port,
     password: secrets.databasePassword,
@@ -116,19 +120,20 @@ async function startDatabase(home: string, secrets: StackSecrets, options: Stack
   await lasting?.migrate(url);
   const sql = postgres(url, { max: 10, onnotice: () => {} });
   undo.push(() => sql.end({ timeout: 1 }));
-  return { port, url, sql, cluster };
+  return { port, url, sql, cluster, storageFolder };
 }
 
 async function startServices(
   url: string,
-  database: { port: number; url: string; sql: Sql },
+  database: { port: number; url: string; sql: Sql; storageFolder: string },
   secrets: StackSecrets,
   options: StackOptions,
   undo: Undo,
 ) {
   const { project = projectRoot, log = () => {}, timeLimitMs = 150_000 } = options;
-  options.progress?.("Data and Auth API, functions, gateway");
-  const api = await startApi(databaseUrl(database.port, secrets, "local_api"), secrets, log);
+  options.progress?.("Data, Auth and Storage APIs, functions, gateway");
+  const apiUrl = databaseUrl(database.port, secrets, "local_api");
+  const api = await startApi(apiUrl, database.storageFolder, secrets, log);
   undo.push(() => api.kill());
 
   const env = {
