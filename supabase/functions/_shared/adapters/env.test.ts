@@ -87,3 +87,22 @@ Deno.test("private hosts count in development only", () => {
 Deno.test("without ENVIRONMENT nothing is in development", () => {
   assert.equal(readConfig(["development"], from({})).development, false);
 });
+
+Deno.test("a chain to anchor on is its node's address and an account's key, or nothing", () => {
+  const chain = {
+    ANCHOR_RPC_URL: "https://rpc.example/v2/canary-1",
+    ANCHOR_PRIVATE_KEY: `0x${"a1".repeat(32)}`,
+  };
+  assert.equal(readConfig(["anchor"], from({})).anchor, null);
+  assert.deepEqual(readConfig(["anchor"], from(chain)).anchor, {
+    rpcUrl: chain.ANCHOR_RPC_URL,
+    privateKey: chain.ANCHOR_PRIVATE_KEY,
+  });
+  const [noKey] = problemsOf(["anchor"], { ANCHOR_RPC_URL: chain.ANCHOR_RPC_URL });
+  const [noNode] = problemsOf(["anchor"], { ANCHOR_PRIVATE_KEY: chain.ANCHOR_PRIVATE_KEY });
+  const [badKey] = problemsOf(["anchor"], { ...chain, ANCHOR_PRIVATE_KEY: "0xcanary-2" });
+  assert.match(noKey!, /^ANCHOR_PRIVATE_KEY is missing, though ANCHOR_RPC_URL is set/);
+  assert.match(noNode!, /^ANCHOR_RPC_URL is missing, though ANCHOR_PRIVATE_KEY is set/);
+  assert.equal(badKey, "ANCHOR_PRIVATE_KEY must be 0x and 64 hex digits");
+  assert.ok(![noKey, noNode, badKey].join().match(/canary|a1a1/));
+});

@@ -75,6 +75,21 @@ const sections = {
   /** Where messages send people, or null. */
   dashboardUrl: z.object({ DASHBOARD_URL: webUrl(z.string()).optional() })
     .transform((env) => env.DASHBOARD_URL ?? null),
+  /** The chain that hashes are anchored on, or null. */
+  anchor: z.object({
+    ANCHOR_RPC_URL: webUrl(z.string()).optional(),
+    ANCHOR_PRIVATE_KEY: z.string().regex(/^0x[0-9a-fA-F]{64}$/, "must be 0x and 64 hex digits").optional(),
+  }).transform((env, context) => {
+    const { ANCHOR_RPC_URL: rpcUrl, ANCHOR_PRIVATE_KEY: privateKey } = env;
+    if (rpcUrl && privateKey) return { rpcUrl, privateKey };
+    if (!rpcUrl && !privateKey) return null;
+    const [missing, given] = rpcUrl
+      ? ["ANCHOR_PRIVATE_KEY", "ANCHOR_RPC_URL"]
+      : ["ANCHOR_RPC_URL", "ANCHOR_PRIVATE_KEY"];
+    const message = `is missing, though ${given} is set: anchoring on a chain needs both. ${HOW_TO_SET}`;
+    context.addIssue({ code: "custom", path: [missing], message });
+    return z.NEVER;
+  }),
   stripeWebhookSecret: z.object({
     STRIPE_WEBHOOK_SECRET: required("Stripe's events are verified with it"),
   }).transform((env) => env.STRIPE_WEBHOOK_SECRET),
