@@ -5,6 +5,14 @@ select plan(7);
 insert into public.integrations_master (service_name) values ('acme');
 select save_grant('acme', null, tests.id(1), tests.jwe(), tests.jwe(), 60);
 select tests.fail(1, 'acme', 'network', '{"request": null}');
+-- Inner nodes are stored from 1,024 rows on.
+create table public.sealed_notes (note integer);
+select private.make_immutable('public.sealed_notes');
+insert into public.sealed_notes (note) select * from generate_series(1, 1024);
+select seal_audit('sealed_notes');
+select record_publication('sealed_notes', 'store', 1024, encode(sha256(''), 'base64'), 'a note');
+select refuse_publication('sealed_notes', 'witness', 'rewritten', 'another root');
+drop table public.sealed_notes;
 
 create temp table reachable as
 select c.oid::regclass as name, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
