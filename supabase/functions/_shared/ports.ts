@@ -116,8 +116,7 @@ export interface ChainRecord {
   chainId: number;
   /** The account that sent it, as a checksummed address. */
   sender: string;
-  /** Decimal. */
-  blockNumber: string;
+  blockNumber: number;
   /** The block's own time, as an ISO 8601 instant: the hash existed then. */
   blockTime: string;
 }
