@@ -2,21 +2,16 @@ import { channels as allChannels } from "../_shared/core/notification/channels.t
 import type { Channel } from "../_shared/core/notification/channel.ts";
 import { type Attempt, type Delivery, judgeDelivery } from "../_shared/core/notification/delivery.ts";
 import { composeMessage } from "../_shared/core/notification/message.ts";
-import { type Clock, type Database, type Egress, EgressError, type Logger } from "../_shared/ports.ts";
+import { type DrainDeps, drainOutbox, type OutboxMessage } from "../_shared/outbox/drain.ts";
+import { type Egress, EgressError } from "../_shared/ports.ts";
 
 /** Ten messages at five seconds each fit into the lease, so that no second worker sends them meanwhile. */
 const LEASE_SECONDS = 60;
 const BATCH = 10;
 const SEND_TIMEOUT_MS = 5_000;
 
-/** No batch is started later than this after the beginning; the platform ends a request after 150 s. */
-const TIME_LIMIT_MS = 80_000;
-
-export interface DispatchDeps {
-  database: Database;
+export interface DispatchDeps extends DrainDeps {
   egress: Egress;
-  clock: Clock;
-  logger: Logger;
   /** The incoming webhook's URL of each configured channel, by the channel's name. */
   urls: Record<string, string | undefined>;
   dashboardUrl: string | null;
@@ -32,20 +27,11 @@ export interface DispatchResult {
   unconfigured: string[];
 }
 
-interface OutboxMessage {
-  id: number;
-  kind: string;
-  payload: unknown;
-  attempts: number;
-}
-
-type Counts = Record<Delivery["outcome"], number>;
-
 /**
- * Delivers what waits in the outbox, channels side by side, each in order and up to its first failure.
+ * Tells people what waits in the outbox.
  *
- * A message is delivered at least once: a crash between the receiver's answer and the record of it, and an answer that
- * gets lost, send it again.
+ * A message is sent at least once: a crash between the receiver's answer and the record of it, and an answer that gets
+ * lost, send it again.
  *
  * @throws {DatabaseError}
  */
@@ -55,63 +41,23 @@ export async function dispatchOutbox(deps: DispatchDeps): Promise<DispatchResult
   const rejected = unconfigured.length > 0
     ? await deps.database.rpc<number>("reject_outbox", { p_channels: unconfigured })
     : 0;
-  const deadline = deps.clock.now() + TIME_LIMIT_MS;
-  const counts = await Promise.all(configured.map((channel) => drain(channel, deps, deadline)));
-  const sum = (outcome: keyof Counts) => counts.reduce((total, count) => total + count[outcome], 0);
-  const dead = sum("dead") + rejected;
+  const counts = await drainOutbox(
+    configured.map((channel) => ({
+      channel: channel.name,
+      deliver: (message) => deliverOne(channel, message, deps),
+      batch: BATCH,
+      leaseSeconds: LEASE_SECONDS,
+    })),
+    deps,
+  );
+  const dead = counts.dead + rejected;
   return {
-    success: sum("retry") + dead === 0,
-    delivered_count: sum("delivered"),
-    retry_count: sum("retry"),
+    success: counts.retry + dead === 0,
+    delivered_count: counts.delivered,
+    retry_count: counts.retry,
     dead_count: dead,
     unconfigured,
   };
-}
-
-/** Sends a channel's messages, batch by batch, until none is due, one failed or time is up. */
-async function drain(channel: Channel, deps: DispatchDeps, deadline: number): Promise<Counts> {
-  const counts: Counts = { delivered: 0, retry: 0, dead: 0 };
-  while (deps.clock.now() < deadline && counts.retry === 0) {
-    const [claim] = await deps.database.rpc<{ epoch: number; messages: OutboxMessage[] | null }[]>(
-      "claim_outbox",
-      { p_channels: [channel.name], p_limit: BATCH, p_lease_seconds: LEASE_SECONDS },
-    );
-    if (!claim) break;
-    const results = await deliver(channel, claim.messages ?? [], deps);
-    for (const { outcome } of results) counts[outcome]++;
-    const accepted = await deps.database.rpc<boolean>("finish_outbox", {
-      p_channel: channel.name,
-      p_epoch: claim.epoch,
-      p_results: results,
-    });
-    if (!accepted) {
-      deps.logger.warn("dispatch.lease_lost", { channel: channel.name, messages: results.length });
-      break;
-    }
-  }
-  return counts;
-}
-
-/** Sends messages in order; ends with the first that must be sent again, so that none overtakes it. */
-async function deliver(
-  channel: Channel,
-  messages: OutboxMessage[],
-  deps: DispatchDeps,
-): Promise<({ id: number } & Delivery)[]> {
-  const results: ({ id: number } & Delivery)[] = [];
-  for (const message of messages) {
-    const delivery = await deliverOne(channel, message, deps);
-    results.push({ id: message.id, ...delivery });
-    if (delivery.outcome !== "delivered") {
-      deps.logger.warn("dispatch.not_delivered", {
-        channel: channel.name,
-        message_id: message.id,
-        ...delivery,
-      });
-    }
-    if (delivery.outcome === "retry") break;
-  }
-  return results;
 }
 
 async function deliverOne(

@@ -98,6 +98,41 @@ Action Required: Manual review and re-enable`;
   );
 });
 
+Deno.test("damage says what happened to which rows of which table, and what to do", () => {
+  const facts = { table_name: "receipts", kind: "deleted", first_seq: 5, last_seq: 9, rows: 5 };
+  assert.equal(
+    asText(composeMessage("damage", { ...facts, detail: "no row" }, "https://admin.example/")),
+    `🛑 Audit Log Damaged
+
+Table: receipts
+Damage: Rows were deleted
+
+Numbers: 5 to 9
+Rows: 5
+Detail: no row
+
+Action Required: Keep database and checkpoints as they are, and find out who changed what
+Dashboard: https://admin.example/`,
+  );
+  assert.equal(
+    asText(composeMessage("damage_over", { ...facts, last_seq: 5 }, null)),
+    `✅ Audit Log Sound Again
+
+Table: receipts
+Damage: Rows were deleted
+
+Numbers: 5`,
+  );
+});
+
+Deno.test("a refused checkpoint says where it would have gone", () => {
+  const facts = { table_name: "receipts", kind: "rewritten", place: "store", detail: "9 rows, 5 published" };
+  assert.match(
+    asText(composeMessage("damage", facts, null)),
+    /Damage: The log was rewritten\nPlace: store\n\nDetail: 9 rows, 5 published\n\nAction Required: /,
+  );
+});
+
 Deno.test("a fact that is unknown has no line", () => {
   const message = composeMessage("failure", { service_name: "slack", error_message: null }, null);
   assert.equal(asText(message), "🚨 Integration Failure Detected\n\nService: slack");

@@ -1,5 +1,5 @@
-import { z } from "zod";
 import { formatDuration } from "./duration.ts";
+import { attempt, DAMAGE, damage, damageOver, disabled, failure, recovered } from "./facts.ts";
 
 /** A line of a message: `label: value`. */
 export interface Line {
@@ -16,42 +16,9 @@ export interface Message {
 /** Longest value that is shown, in UTF-16 units; ten of them in three-byte characters fit into every channel's limit. */
 export const MAX_VALUE_LENGTH = 700;
 
-const text = z.string().nullish();
-const count = z.number().int().nonnegative();
-
-const failure = z.object({
-  service_name: z.string(),
-  category: text,
-  error_message: text,
-  action_taken: text,
-  status: text,
-  owner: z.enum(["us", "provider", "you"]).nullish(),
-  advice: text,
-  event_id: text,
-  created_at: text,
-});
-const attempt = z.object({
-  service_name: z.string(),
-  action_taken: text,
-  retry_count: count.nullish(),
-  error_message: text,
-});
-const recovered = z.object({
-  service_name: z.string(),
-  action_taken: text,
-  duration_seconds: z.number().nonnegative().nullish(),
-  occurrences: count.nullish(),
-  failure_reason: text,
-});
-const disabled = z.object({
-  service_name: z.string(),
-  failure_reason: text,
-  consecutive_failures: count.nullish(),
-});
-
 const OWNERS = { us: "us", provider: "the provider", you: "you" };
 
-/** The four things that people are told, with the facts each is made of. */
+/** The things that people are told, with the facts each is made of. */
 const KINDS: Record<string, (payload: unknown, dashboardUrl: string | null) => Message> = {
   failure(payload) {
     const facts = failure.parse(payload);
@@ -90,10 +57,32 @@ const KINDS: Record<string, (payload: unknown, dashboardUrl: string | null) => M
       [["Action Required", "Manual review and re-enable"], ["Dashboard", dashboardUrl]],
     ]);
   },
+  damage(payload, dashboardUrl) {
+    const facts = damage.parse(payload);
+    return compose("🛑 Audit Log Damaged", [
+      [["Table", facts.table_name], ["Damage", DAMAGE[facts.kind] ?? facts.kind], ["Place", facts.place]],
+      [["Numbers", numbers(facts)], ["Rows", facts.rows?.toString()], ["Detail", facts.detail]],
+      [["Action Required", "Keep database and checkpoints as they are, and find out who changed what"], [
+        "Dashboard",
+        dashboardUrl,
+      ]],
+    ]);
+  },
+  damage_over(payload) {
+    const facts = damageOver.parse(payload);
+    return compose("✅ Audit Log Sound Again", [
+      [["Table", facts.table_name], ["Damage", facts.kind && (DAMAGE[facts.kind] ?? facts.kind)], [
+        "Place",
+        facts.place,
+      ]],
+      [["Numbers", numbers(facts)], ["Detail", facts.detail]],
+    ]);
+  },
 };
 
 /**
- * Words one of the four messages: `failure`, `attempt`, `recovered` or `disabled`. Facts that are unknown have no line.
+ * Words a message: `failure`, `attempt`, `recovered`, `disabled`, `damage` or `damage_over`. Facts that are unknown have
+ * no line.
  *
  * @param payload the facts, as the outbox holds them
  * @param dashboardUrl where people can look and act; null leaves the line out
@@ -103,6 +92,12 @@ export function composeMessage(kind: string, payload: unknown, dashboardUrl: str
   const compose = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
   if (!compose) throw new Error(`There is no message of kind "${kind}"`);
   return compose(payload, dashboardUrl);
+}
+
+/** `5` or `5 to 9`. */
+function numbers({ first_seq, last_seq }: { first_seq?: number | null; last_seq?: number | null }) {
+  if (first_seq == null) return null;
+  return last_seq == null || last_seq === first_seq ? `${first_seq}` : `${first_seq} to ${last_seq}`;
 }
 
 /** `2026-11-20 19:30:00 UTC`; what is no time stays as it is. */

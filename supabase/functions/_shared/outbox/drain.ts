@@ -1,0 +1,98 @@
+import type { Delivery } from "../core/notification/delivery.ts";
+import type { Clock, Database, Logger } from "../ports.ts";
+
+/** No batch is started later than this after the beginning; the platform ends a request after 150 s. */
+const TIME_LIMIT_MS = 80_000;
+
+/** A message as `claim_outbox` hands it over; `attempts` is how often it was tried before. */
+export interface OutboxMessage {
+  id: number;
+  kind: string;
+  payload: unknown;
+  attempts: number;
+}
+
+/**
+ * What becomes of a message, as `finish_outbox` takes it. After `retry` the whole channel pauses, so that nothing
+ * overtakes the message; `held` makes only this one wait.
+ */
+export type Outcome = Delivery | { outcome: "held"; error: string; retry_after_seconds: number };
+
+/** How many messages ended in which way. */
+export type Counts = Record<Outcome["outcome"], number>;
+
+export interface DrainDeps {
+  database: Database;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** One channel and the way to deliver to it. */
+export interface Drain {
+  /** As in table `notification_channels`. */
+  channel: string;
+  /** Resolves to what became of the message; a rejection leaves it, and those behind it, to whoever claims next. */
+  deliver(message: OutboxMessage): Promise<Outcome>;
+  /** So many messages must be delivered within the lease, so that no second worker takes them meanwhile. */
+  batch: number;
+  leaseSeconds: number;
+}
+
+/**
+ * Delivers what waits for the given channels, channels side by side, each in order and up to its first `retry`.
+ *
+ * A message is delivered at least once: a worker that dies before its report is recorded leaves it to the next one, and
+ * a report that comes after the lease was lost is refused.
+ *
+ * @throws {DatabaseError}
+ */
+export async function drainOutbox(drains: Drain[], deps: DrainDeps): Promise<Counts> {
+  const deadline = deps.clock.now() + TIME_LIMIT_MS;
+  const total: Counts = { delivered: 0, retry: 0, held: 0, dead: 0 };
+  for (const counts of await Promise.all(drains.map((drain) => drainChannel(drain, deps, deadline)))) {
+    for (const outcome of Object.keys(total) as (keyof Counts)[]) total[outcome] += counts[outcome];
+  }
+  return total;
+}
+
+/** Delivers a channel's messages, batch by batch, until none is due, one must be repeated or time is up. */
+async function drainChannel(drain: Drain, deps: DrainDeps, deadline: number): Promise<Counts> {
+  const counts: Counts = { delivered: 0, retry: 0, held: 0, dead: 0 };
+  while (deps.clock.now() < deadline && counts.retry === 0) {
+    const [claim] = await deps.database.rpc<{ epoch: number; messages: OutboxMessage[] | null }[]>(
+      "claim_outbox",
+      { p_channels: [drain.channel], p_limit: drain.batch, p_lease_seconds: drain.leaseSeconds },
+    );
+    if (!claim) break;
+    const results = await deliverInOrder(drain, claim.messages ?? [], deps.logger);
+    for (const { outcome } of results) counts[outcome]++;
+    const accepted = await deps.database.rpc<boolean>("finish_outbox", {
+      p_channel: drain.channel,
+      p_epoch: claim.epoch,
+      p_results: results,
+    });
+    if (!accepted) {
+      deps.logger.warn("outbox.lease_lost", { channel: drain.channel, messages: results.length });
+      break;
+    }
+  }
+  return counts;
+}
+
+/** Ends with the first message that must be sent again, so that none overtakes it. */
+async function deliverInOrder(
+  { channel, deliver }: Drain,
+  messages: OutboxMessage[],
+  logger: Logger,
+): Promise<({ id: number } & Outcome)[]> {
+  const results: ({ id: number } & Outcome)[] = [];
+  for (const message of messages) {
+    const result = await deliver(message);
+    results.push({ id: message.id, ...result });
+    if (result.outcome !== "delivered") {
+      logger.warn("outbox.not_delivered", { channel, message_id: message.id, ...result });
+    }
+    if (result.outcome === "retry") break;
+  }
+  return results;
+}
