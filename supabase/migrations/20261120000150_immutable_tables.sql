@@ -7,17 +7,17 @@ create table public.immutable_tables (
   created_at timestamptz not null default now(),
   sealed_seq bigint not null default 0,
   pending_seq bigint,
-  pending_xid xid8,
+  pending_writers text[],
   dropping xid8,
-  constraint immutable_tables_wait_for_a_transaction check ((pending_seq is null) = (pending_xid is null))
+  constraint immutable_tables_wait_for_writers check ((pending_seq is null) = (pending_writers is null))
 );
 comment on table public.immutable_tables is 'Every table that private.make_immutable() was called for, and how far it is sealed.';
 comment on column public.immutable_tables.name is 'The table; with its schema unless that is public.';
 comment on column public.immutable_tables.sequence_name is 'The sequence that numbers its rows, qualified and quoted.';
 comment on column public.immutable_tables.created_at is 'When it was made immutable.';
 comment on column public.immutable_tables.sealed_seq is 'All numbers up to this one are sealed: each is a row of a block, or void.';
-comment on column public.immutable_tables.pending_seq is 'Numbers up to this one were taken by transactions older than pending_xid.';
-comment on column public.immutable_tables.pending_xid is 'When every transaction before this one has ended, pending_seq can be sealed.';
+comment on column public.immutable_tables.pending_seq is 'Numbers up to this one are sealed next, when the writers that were under way have ended.';
+comment on column public.immutable_tables.pending_writers is 'Those writers: virtual transaction ids, as pg_locks shows them.';
 comment on column public.immutable_tables.dropping is 'The transaction that is dropping an exported segment; only it may delete.';
 
 alter table public.immutable_tables enable row level security;
@@ -98,18 +98,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.leaf_candidates(regclass) is
   'SQL for the leaf texts that row t may have been hashed with, as rows of VALUES: columns that were added later are no part of it.';
-
--- A transaction gets its id before its rows take their numbers, so that the end of all transactions below an id
--- means that every number taken before that id was given is decided. A statement trigger is the place: it runs
--- before the first default of the first row is evaluated.
-create function private.identify_transaction() returns trigger
-language plpgsql set search_path = '' as $$
-declare
-  v_xid xid8 := pg_current_xact_id();
-begin
-  return null;
-end $$;
-comment on function private.identify_transaction() is 'Trigger: gives the transaction its id before any row takes a number.';
 
 -- The settings decide how values look as text; with them a row has one text in every session.
 create function private.take_leaf_hash() returns trigger
@@ -209,7 +197,6 @@ declare
   v_trigger record;
 begin
   for v_trigger in select * from (values
-    ('immutable_transaction', 'before insert on %s for each statement', 'private.identify_transaction()', 'Must run before a row takes its number.'),
     -- Row triggers fire in the order of their names: this one sees what the others made of the row.
     ('zz_immutable_leaf', 'before insert on %s for each row', format('private.take_leaf_hash(%L, %L)', p_name, p_sequence), 'Hashes the row as the last of the row''s triggers.'),
     ('immutable_guard', 'before update or delete or truncate on %s for each statement', format('private.refuse_change(%L)', p_name), 'Rows can only be inserted.')
@@ -219,9 +206,9 @@ begin
     execute format('comment on trigger %I on %s is %L', v_trigger.name, p_table, v_trigger.reason);
   end loop;
 end $$;
-comment on function private.guard_immutable(regclass, text, text) is 'Creates, or repairs, the three triggers of an immutable table.';
+comment on function private.guard_immutable(regclass, text, text) is 'Creates, or repairs, the two triggers of an immutable table.';
 
 revoke execute on function private.immutable_name(regclass), private.find_table(text), private.immutable_table(text),
-  private.column_list(regclass), private.leaf_expression(regclass, integer), private.leaf_candidates(regclass), private.identify_transaction(), private.take_leaf_hash(),
+  private.column_list(regclass), private.leaf_expression(regclass, integer), private.leaf_candidates(regclass), private.take_leaf_hash(),
   private.refuse_change(), private.make_immutable(text), private.guard_immutable(regclass, text, text)
   from public, anon, authenticated, service_role;

@@ -133,27 +133,28 @@ create function private.seal_limit(p_table public.immutable_tables) returns bigi
 language plpgsql set search_path = '' as $$
 declare
   v_last_seq bigint := coalesce(pg_sequence_last_value(p_table.sequence_name::regclass), 0);
-  v_snapshot pg_snapshot;
-  v_oldest xid8;
-  v_limit bigint := p_table.sealed_seq;
+  v_writers text[];
 begin
-  -- Taken by a statement of its own, after the sequence was read: whoever holds a number up to v_last_seq has an id in it.
-  v_snapshot := pg_current_snapshot();
-  select coalesce((select x from pg_snapshot_xip(v_snapshot) x order by x limit 1), pg_snapshot_xmax(v_snapshot)) into v_oldest;
-  if v_oldest = pg_snapshot_xmax(v_snapshot) then
-    v_limit := v_last_seq;
-  elsif v_oldest >= p_table.pending_xid then
-    v_limit := p_table.pending_seq;
+  -- Who inserts holds this lock from before the row takes its number until the end is visible to everybody. Read after the
+  -- sequence, the locks show every transaction that may still commit a number up to v_last_seq.
+  select coalesce(array_agg(l.virtualtransaction), '{}') into v_writers
+  from pg_catalog.pg_locks l
+  where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted and l.pid is distinct from pg_backend_pid()
+    and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+    and l.relation = private.find_table(p_table.name);
+  if v_writers = '{}' then
+    update public.immutable_tables t set pending_seq = null, pending_writers = null where t.name = p_table.name and t.pending_seq is not null;
+    return greatest(v_last_seq, p_table.sealed_seq);
   end if;
-  if v_last_seq <= v_limit then
-    update public.immutable_tables t set pending_seq = null, pending_xid = null where t.name = p_table.name and t.pending_seq is not null;
-  elsif p_table.pending_seq is null or p_table.pending_seq <= v_limit then
-    update public.immutable_tables t set pending_seq = v_last_seq, pending_xid = pg_snapshot_xmax(v_snapshot) where t.name = p_table.name;
+  -- Who was prepared for a two-phase commit goes on under another id, so all of those are waited for.
+  if p_table.pending_writers && v_writers or exists (select from unnest(v_writers) w where w like '-1/%') then
+    return p_table.sealed_seq;
   end if;
-  return greatest(v_limit, p_table.sealed_seq);
+  update public.immutable_tables t set pending_seq = v_last_seq, pending_writers = v_writers where t.name = p_table.name;
+  return greatest(p_table.pending_seq, p_table.sealed_seq);
 end $$;
 comment on function private.seal_limit(public.immutable_tables) is
-  'Up to which number every transaction that took one has ended. When writers are under way it notes where to go on and is known at a later call.';
+  'Up to which number every row is committed or will never be. When writers are under way it notes them, and a later call, after their end, knows more.';
 
 create function private.seal_block(p_table public.immutable_tables, p_head public.audit_blocks, p_limit bigint) returns public.audit_blocks
 language plpgsql set search_path = '' as $$
