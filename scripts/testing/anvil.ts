@@ -44,7 +44,7 @@ export async function startAnvil(
   const lines: string[] = [];
   const listening = Promise.withResolvers<void>();
   const node = startChild({
-    command: await findAnvil(),
+    command: await (program ??= findAnvil()),
     args: [
       ...["--host", "127.0.0.1", "--port", String(port), "--chain-id", String(chainId), "--accounts", "1"],
       ...(mining ? [] : ["--no-mining"]),
@@ -91,6 +91,8 @@ export async function startAnvil(
     },
   };
 }
+
+let program: Promise<string> | undefined;
 
 /** The path of the program, which npx downloads when it is not there. */
 async function findAnvil(): Promise<string> {
