@@ -20,6 +20,8 @@ export function platformEnvironment(
     ENVIRONMENT: "development",
     INTERNAL_WEBHOOK_TOKEN: secrets.internalWebhookToken,
     TOKEN_ENCRYPTION_KEYS: secrets.tokenEncryptionKeys,
+    AUDIT_SIGNING_KEY: secrets.auditSigningKey,
+    AUDIT_VERIFIER_KEY: secrets.auditVerifierKey,
   };
 }
 
@@ -42,7 +44,9 @@ export async function readEnvFile(project: string): Promise<Record<string, strin
 export function shellEnvironment(env: Record<string, string>): Record<string, string> {
   const names = ["SUPABASE_URL", "SUPABASE_DB_URL", "SUPABASE_ANON_KEY", "INTERNAL_WEBHOOK_TOKEN"];
   return {
-    ...Object.fromEntries([...names, "TOKEN_ENCRYPTION_KEYS"].map((name) => [name, env[name]!])),
+    ...Object.fromEntries(
+      [...names, "TOKEN_ENCRYPTION_KEYS", "AUDIT_VERIFIER_KEY"].map((name) => [name, env[name]!]),
+    ),
     SUPABASE_SECRET_KEY: JSON.parse(env.SUPABASE_SECRET_KEYS!).default,
   };
 }

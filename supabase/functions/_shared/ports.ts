@@ -85,6 +85,25 @@ export interface TokenEndpoint {
   ): Promise<RefreshOutcome>;
 }
 
+/**
+ * Signed checkpoints outside the database, by table and size. What is stored stays: there is no way to replace it.
+ * Both methods throw `CheckpointStoreError`.
+ */
+export interface CheckpointStore {
+  /** The note of the greatest size, or null when the table has none. */
+  latest(table: string): Promise<{ size: number; note: string } | null>;
+  /** Stores a note unless there is one of that size already; resolves to the note that is there now. */
+  put(table: string, size: number, note: string): Promise<string>;
+}
+
+/** The store did not do what it should; `code` is `checkpoint_store.unreachable | refused | unreadable`. */
+export class CheckpointStoreError extends Error {
+  override name = "CheckpointStoreError";
+  constructor(readonly code: string, message: string) {
+    super(message);
+  }
+}
+
 /** Asks a language model for an explanation; the text is stored for people and decides nothing. */
 export interface Explainer {
   explain(prompt: { system: string; user: string }, timeoutMs: number): Promise<string>;

@@ -75,6 +75,25 @@ const sections = {
   /** Where messages send people, or null. */
   dashboardUrl: z.object({ DASHBOARD_URL: webUrl(z.string()).optional() })
     .transform((env) => env.DASHBOARD_URL ?? null),
+  /** The key that signs checkpoints, or null, and older ones whose signatures still count, in the formats of signed notes. */
+  auditKeys: z.object({
+    AUDIT_SIGNING_KEY: z.string()
+      .regex(
+        /^PRIVATE\+KEY\+[^\s+]+\+[0-9a-f]{8}\+\S{44}$/,
+        "must be a key that `deno task audit-keys` printed",
+      )
+      .optional(),
+    AUDIT_TRUSTED_KEYS: z.string().default(""),
+  }).transform((env) => ({
+    signingKey: env.AUDIT_SIGNING_KEY ?? null,
+    trustedKeys: words(env.AUDIT_TRUSTED_KEYS),
+  })),
+  /** The folder for checkpoints, or null: they go to Supabase Storage. */
+  checkpointFolder: z.object({ AUDIT_CHECKPOINT_DIR: z.string().optional() })
+    .transform((env) => env.AUDIT_CHECKPOINT_DIR ?? null),
+  /** Who else gets every checkpoint, or null. */
+  witnessUrl: z.object({ AUDIT_WITNESS_URL: webUrl(z.string()).optional() })
+    .transform((env) => env.AUDIT_WITNESS_URL ?? null),
   /** The chain that hashes are anchored on, or null. */
   anchor: z.object({
     ANCHOR_RPC_URL: webUrl(z.string()).optional(),

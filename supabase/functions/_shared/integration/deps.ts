@@ -6,6 +6,7 @@ import { readConfig } from "../adapters/env.ts";
 import { createLogger } from "../adapters/logger.ts";
 import { createTokenEndpoint } from "../adapters/oauth.ts";
 import { createTokenVault } from "../adapters/token-vault.ts";
+import { hostAndPort } from "../core/egress/host-and-port.ts";
 import { createGrantRefresher } from "../grants/refresher.ts";
 import type { Logger } from "../ports.ts";
 import type { IntegrationDeps } from "./create-integration.ts";
@@ -39,9 +40,4 @@ export function integrationDeps(
   });
   const tokens = createTokenSource({ vault, refresher, clock });
   return { database, egress, logger, journal, tokens, secretUrls: config.secretUrls };
-}
-
-function hostAndPort(address: string): string {
-  const { hostname, port, protocol } = new URL(address);
-  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
 }

@@ -1,4 +1,5 @@
 import { isPublicAddress } from "./address.ts";
+import { portOf } from "./host-and-port.ts";
 
 /** Where a request may go, or why not. */
 export type Target =
@@ -29,7 +30,7 @@ export function decideTarget(
     return refuse("egress.invalid_url", "The address holds credentials; they belong into a header");
   }
   const host = url.hostname.replace(/\.$/, "");
-  const hostAndPort = `${host}:${url.port || (url.protocol === "https:" ? 443 : 80)}`;
+  const hostAndPort = `${host}:${portOf(url)}`;
   const names = (list: string[]) => list.some((entry) => [host, hostAndPort].includes(entry.toLowerCase()));
   if (allowedHosts && !names(allowedHosts)) {
     return refuse("egress.host_not_allowed", `The host ${host} is not among the integration's allowed hosts`);

@@ -43,8 +43,12 @@ export function judgeDelivery(
   const asked = "status" in attempt && !isSuccess(attempt.status)
     ? parseRetryAfter({ headers: attempt.headers, now, limited: attempt.status === 429 })
     : null;
-  const backoff = Math.min(FIRST_DELAY_SECONDS * 2 ** earlierAttempts, LONGEST_DELAY_SECONDS);
-  return { outcome: "retry", error, retry_after_seconds: asked ?? backoff };
+  return { outcome: "retry", error, retry_after_seconds: asked ?? backoffSeconds(earlierAttempts) };
+}
+
+/** The pause after a failed attempt: 10 s, doubled each time up to an hour. */
+export function backoffSeconds(earlierAttempts: number): number {
+  return Math.min(FIRST_DELAY_SECONDS * 2 ** earlierAttempts, LONGEST_DELAY_SECONDS);
 }
 
 function isSuccess(status: number): boolean {

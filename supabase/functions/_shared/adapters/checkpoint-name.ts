@@ -1,0 +1,22 @@
+/** The names of stored checkpoints. */
+
+/**
+ * The folder of a table's checkpoints. Characters with a meaning, or that Storage refuses in a key, are written as `=`
+ * and the hexadecimal digits of their bytes in UTF-8.
+ */
+export function checkpointFolder(table: string): string {
+  return table.replace(/^\.|[^\w.-]/gu, (character) =>
+    [...new TextEncoder().encode(character)]
+      .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""));
+}
+
+/** The name of a checkpoint in its table's folder: as texts they have the order of the sizes. */
+export function checkpointName(size: number): string {
+  return `${String(size).padStart(20, "0")}.txt`;
+}
+
+/** The size that a name tells; null for a name of something else. */
+export function sizeOfCheckpoint(name: string): number | null {
+  const digits = /^(\d{20})\.txt$/.exec(name)?.[1];
+  return digits && Number.isSafeInteger(Number(digits)) ? Number(digits) : null;
+}
