@@ -1,5 +1,5 @@
 import { type ConsistencyProof, verifyConsistency } from "../core/audit/proof.ts";
-import type { Database } from "../ports.ts";
+import { type Database, DatabaseError } from "../ports.ts";
 import { InconsistentError } from "./inconsistent.ts";
 
 /** A state of a log: how many rows it has, and the root of their tree in base64. */
@@ -36,11 +36,7 @@ export async function proveGrowth(
       `Of the ${older.size} rows that were published, some are not the same any more.`,
     );
   }
-  const { oldRoot, proof } = await database.rpc<ConsistencyProof>("audit_consistency_proof", {
-    p_table: table,
-    p_old_size: older.size,
-    p_new_size: newer.size,
-  });
+  const { oldRoot, proof } = await consistencyProof(table, older.size, newer.size, database);
   // The roots are those that are known from outside: what the database says of them proves nothing.
   const claim = {
     oldSize: older.size,
@@ -54,4 +50,14 @@ export async function proveGrowth(
     "rewritten",
     `${older.size} rows were published, and they are not the first ones of the ${newer.size} rows of now.`,
   );
+}
+
+async function consistencyProof(table: string, oldSize: number, newSize: number, database: Database) {
+  const args = { p_table: table, p_old_size: oldSize, p_new_size: newSize };
+  try {
+    return await database.rpc<ConsistencyProof>("audit_consistency_proof", args);
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.code !== "audit.damaged") throw error;
+    throw new InconsistentError("rewritten", error.message);
+  }
 }
