@@ -145,14 +145,20 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_name text := (private.immutable_table(p_table)).name;
   v_place text := private.checkpoint_place(p_place);
+  v_root bytea := private.checkpoint_root(p_root);
 begin
   insert into public.audit_publications as a (table_name, place, size, root, note, reference, published_at)
-  values (v_name, v_place, p_size, private.checkpoint_root(p_root), p_note, p_reference, case when p_done then now() end)
+  values (v_name, v_place, p_size, v_root, p_note, p_reference, case when p_done then now() end)
   on conflict (table_name, place, size) do update
   set root = excluded.root, note = excluded.note, reference = excluded.reference,
       published_at = coalesce(a.published_at, excluded.published_at)
-  where a.root = excluded.root or a.published_at is null;
-  if not found then
+  where case when p_done then a.root = excluded.root or a.published_at is null
+    -- Of workers that begin at once the first one wins, so that all go on with the same.
+    else a.published_at is null and (a.root <> excluded.root or a.reference ->> 'transactionId' = p_reference ->> 'replaces') end;
+  if not found and not exists (
+    select from public.audit_publications a
+    where a.table_name = v_name and a.place = v_place and a.size = p_size and a.root = v_root
+  ) then
     raise exception using errcode = 'PT409', hint = 'checkpoint.inconsistent',
       message = format('Another checkpoint of %s with %s rows was published at %s before. The log was rewritten since.', v_name, p_size, v_place);
   end if;
@@ -165,7 +171,7 @@ begin
   end if;
 end $$;
 comment on function public.record_publication(text, text, bigint, text, text, jsonb, boolean) is
-  'Records that a place takes (p_done false: publishing began), or took, a checkpoint; ends a refusal at that place and says so. Raises audit.table_unknown, audit.not_immutable, audit.place_unknown, audit.checkpoint_invalid, checkpoint.inconsistent.';
+  'Records that a place took a checkpoint; ends a refusal at that place and says so. With p_done false: that publishing began, which changes nothing when it had begun before, unless p_reference.replaces is the transactionId recorded then. Raises audit.table_unknown, audit.not_immutable, audit.place_unknown, audit.checkpoint_invalid, checkpoint.inconsistent.';
 
 create function public.refuse_publication(p_table text, p_place text, p_kind text, p_detail text) returns void
 language plpgsql security definer set search_path = '' as $$

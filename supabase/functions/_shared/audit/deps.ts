@@ -21,14 +21,16 @@ export async function publishDeps(
   logger: Logger = createLogger({ clock }),
 ): Promise<PublishDeps> {
   const config = readConfig(
-    ["project", "privateHosts", "auditKeys", "checkpointFolder", "witnessUrl"],
+    ["project", "privateHosts", "auditKeys", "checkpointFolder", "witnessUrl", "anchor"],
     lookup,
   );
   // The project's own address may be a private one, as on a developer's machine.
   const ownProject = createEgress({ privateHosts: [hostAndPort(config.project.url)] });
+  const egress = createEgress(config);
+  const chain = config.anchor;
   return {
     database: createDatabase(config.project),
-    egress: createEgress(config),
+    egress,
     store: createCheckpointStore({
       folder: config.checkpointFolder,
       project: config.project,
@@ -36,6 +38,11 @@ export async function publishDeps(
     }),
     keys: await readAuditKeys(config.auditKeys),
     witnessUrl: config.witnessUrl,
+    // Loaded on first use: its library is large, and most projects have no chain.
+    anchor: chain && (async () => {
+      const { createAnchor } = await import("../adapters/evm.ts");
+      return createAnchor({ egress, clock, ...chain });
+    }),
     ...{ clock, logger },
   };
 }

@@ -1,6 +1,5 @@
 import type { Outcome } from "../outbox/drain.ts";
-import type { Clock, Database, Egress, Logger } from "../ports.ts";
-import type { CheckpointStore } from "../ports.ts";
+import type { Anchor, CheckpointStore, Clock, Database, Egress, Logger } from "../ports.ts";
 import type { AuditKeys } from "./keys.ts";
 
 /** What places publish with. */
@@ -12,6 +11,8 @@ export interface PublishDeps {
   store: CheckpointStore;
   keys: AuditKeys;
   witnessUrl: string | null;
+  /** Loads what anchors on a chain, when it is needed; null when no chain is configured. */
+  anchor: (() => Promise<Anchor>) | null;
 }
 
 /** Where checkpoints go. Each place is one file of this shape in `places/`, listed in `places.ts`. */

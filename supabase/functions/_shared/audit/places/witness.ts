@@ -2,14 +2,13 @@ import { type Attempt, judgeDelivery } from "../../core/notification/delivery.ts
 import type { Outcome } from "../../outbox/drain.ts";
 import { EgressError } from "../../ports.ts";
 import { InconsistentError } from "../inconsistent.ts";
-import { newestCheckpoint, type SignedCheckpoint } from "../newest-checkpoint.ts";
+import type { SignedCheckpoint } from "../newest-checkpoint.ts";
+import { nextCheckpoint } from "../next-checkpoint.ts";
 import type { Place, PublishDeps } from "../place.ts";
 import { proveGrowth } from "../prove-growth.ts";
-import { readHead, readPublication, recordPublication } from "../publications.ts";
+import { readPublication, recordPublication } from "../publications.ts";
 
 const TIMEOUT_MS = 10_000;
-/** The store is asked for its newest checkpoint again after a minute, as often as it may have one. */
-const UNTIL_STORED_SECONDS = 60;
 /** A refusal concerns one table; it may be the witness's mistake, so it is tried again. */
 const AFTER_REFUSAL_SECONDS = 3_600;
 
@@ -25,17 +24,13 @@ export const witness: Place = {
     ...(keys.verifiers.length > 0 ? [] : ["AUDIT_SIGNING_KEY"]),
   ],
   async publish(table, attempts, deps) {
-    const newest = await newestCheckpoint(table, deps);
     const { published } = await readPublication(deps.database, table, "witness");
-    if (!newest || newest.size <= (published?.size ?? 0)) {
-      const head = await readHead(deps.database, table);
-      if (head.size <= (published?.size ?? 0)) return { outcome: "delivered" };
-      return held("checkpoint.not_stored_yet", UNTIL_STORED_SECONDS);
-    }
-    const attempt = await sendSince(published ?? { size: 0 }, newest, table, deps);
+    const next = await nextCheckpoint(table, published, deps);
+    if ("outcome" in next) return next;
+    const attempt = await sendSince(published ?? { size: 0 }, next, table, deps);
     const judged = judgeDelivery(attempt, () => true, attempts, new Date(deps.clock.now()));
     if (judged.outcome === "dead") return held(judged.error, AFTER_REFUSAL_SECONDS);
-    if (judged.outcome === "delivered") await recordPublication(deps.database, table, "witness", newest);
+    if (judged.outcome === "delivered") await recordPublication(deps.database, table, "witness", next);
     return judged;
   },
 };
