@@ -1,13 +1,13 @@
 /**
  * The architecture's rules about who may use what, checked on the text of the source files.
  *
- * Imports go down only: functions -> what functions share (integration, grants) -> http -> adapters -> ports -> core.
+ * Imports go down only: functions -> what they share (integration, grants, audit, outbox) -> http -> adapters -> ports -> core.
  */
 import { dirname, join } from "node:path/posix";
 
 const functionsFolder = "supabase/functions/";
 const sharedFolder = `${functionsFolder}_shared/`;
-const layers = ["core", "ports", "adapters", "http", "grants", "integration", "function"] as const;
+const layers = ["core", "ports", "adapters", "http", "outbox", "audit", "grants", "integration", "function"] as const;
 type Layer = typeof layers[number];
 const folders = layers.filter((layer) => layer !== "ports" && layer !== "function");
 

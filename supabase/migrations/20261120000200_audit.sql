@@ -31,13 +31,13 @@ grant select on public.audit_log to service_role;
 select private.make_immutable('public.audit_log');
 
 create function private.audit(
-  p_subsystem text, p_actor text, p_action text, p_resource text, p_result text, p_payload jsonb default '{}'
+  p_subsystem text, p_actor text, p_action text, p_resource text, p_result text, p_payload jsonb default '{}', p_kind text default 'action'
 ) returns void
 language plpgsql set search_path = '' as $$
 begin
-  insert into public.audit_log (subsystem, actor, action, resource, result, payload)
-  values (p_subsystem, p_actor, p_action, p_resource, p_result, p_payload);
+  insert into public.audit_log (subsystem, kind, actor, action, resource, result, payload)
+  values (p_subsystem, p_kind, p_actor, p_action, p_resource, p_result, p_payload);
 end $$;
-comment on function private.audit(text, text, text, text, text, jsonb) is
+comment on function private.audit(text, text, text, text, text, jsonb, text) is
   'Appends one entry to the audit log, in the caller''s transaction.';
-revoke execute on function private.audit(text, text, text, text, text, jsonb) from public, anon, authenticated, service_role;
+revoke execute on function private.audit(text, text, text, text, text, jsonb, text) from public, anon, authenticated, service_role;

@@ -131,8 +131,8 @@ begin
   from jsonb_to_recordset(p_results) r (id bigint, outcome text, error text, retry_after_seconds numeric)
   where o.id = r.id and o.channel = p_channel and o.delivered_at is null and o.failed_at is null;
 
-  insert into public.audit_log (subsystem, actor, action, resource, result, payload)
-  select 'dispatch', 'system', 'message.given_up', 'outbox:' || r.id, 'dead', jsonb_build_object('error', r.error)
+  insert into public.audit_log (subsystem, kind, actor, action, resource, result, payload)
+  select 'dispatch', 'error', 'system', 'message.given_up', 'outbox:' || r.id, 'dead', jsonb_build_object('error', r.error)
   from jsonb_to_recordset(p_results) r (id bigint, outcome text, error text) where r.outcome = 'dead';
 
   select max(coalesce(r.retry_after_seconds, 0)) into v_retry_after
@@ -152,7 +152,11 @@ language sql security definer set search_path = '' as $$
     set failed_at = now(),
         last_error = 'channel.not_configured: set the channel''s webhook URL, or disable it in notification_channels.'
     where o.channel = any (p_channels) and o.delivered_at is null and o.failed_at is null
-    returning o.id
+    returning o.id, o.last_error
+  ), audited as (
+    insert into public.audit_log (subsystem, kind, actor, action, resource, result, payload)
+    select 'dispatch', 'error', 'system', 'message.given_up', 'outbox:' || r.id, 'dead', jsonb_build_object('error', r.last_error)
+    from rejected r order by r.id
   )
   select count(*)::integer from rejected;
 $$;

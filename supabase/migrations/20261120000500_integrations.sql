@@ -172,7 +172,7 @@ begin
   into v_allowed, v_disabled from public.integrations_master;
   if v_disabled >= v_allowed then
     perform private.audit('self-heal', 'system', 'integration.disable_withheld', 'integration:' || p_service_name, 'withheld',
-      jsonb_build_object('reason', v_reason, 'disabled', v_disabled, 'allowed', v_allowed));
+      jsonb_build_object('reason', v_reason, 'disabled', v_disabled, 'allowed', v_allowed), 'decision');
     return false;
   end if;
   update public.integrations_master i
@@ -184,7 +184,7 @@ begin
   update public.system_integrity_events e set status = 'disabled', updated_at = now()
   where e.service_name = p_service_name and e.status = 'pending';
   perform private.audit('self-heal', 'system', 'integration.disabled', 'integration:' || p_service_name, 'disabled',
-    jsonb_build_object('reason', v_reason));
+    jsonb_build_object('reason', v_reason), 'decision');
   perform private.tell('disabled', format('disabled:%s:%s', p_service_name, extract(epoch from now())), jsonb_build_object(
     'service_name', p_service_name, 'failure_reason', v_reason, 'consecutive_failures', p_failures));
   return true;

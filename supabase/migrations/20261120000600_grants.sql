@@ -129,7 +129,7 @@ begin
     return false;
   end if;
   perform private.audit('self-heal', 'system', 'grant.refresh_failed', 'grant:' || p_grant_id, p_outcome,
-    jsonb_build_object('service_name', v_service, 'error', p_error));
+    jsonb_build_object('service_name', v_service, 'error', p_error), 'error');
   return true;
 end $$;
 comment on function public.fail_refresh(uuid, integer, text, text, integer) is

@@ -267,7 +267,7 @@ language plpgsql set search_path = '' as $$
 begin
   perform private.release_held(p_before.service_name);
   perform private.audit('self-heal', p_actor, 'integration.enabled', 'integration:' || p_before.service_name, 'enabled',
-    jsonb_build_object('disabled_at', p_before.disabled_at, 'reason', p_before.disabled_reason));
+    jsonb_build_object('disabled_at', p_before.disabled_at, 'reason', p_before.disabled_reason), 'decision');
   perform private.tell('recovered', format('enabled:%s:%s', p_before.service_name, extract(epoch from now())), jsonb_build_object(
     'service_name', p_before.service_name, 'action_taken', 'Integration re-enabled',
     'duration_seconds', extract(epoch from now() - p_before.disabled_at), 'failure_reason', p_before.disabled_reason));

@@ -116,8 +116,8 @@ begin
     on conflict (event_id) do nothing
     returning id, event_id, service_name, status, failure_category, confidence, action_taken
   ), audited as (
-    insert into public.audit_log (subsystem, actor, action, resource, result, payload)
-    select 'self-heal', 'system', 'failure.reported', 'recovery:' || e.id, e.status, jsonb_build_object(
+    insert into public.audit_log (subsystem, kind, actor, action, resource, result, payload)
+    select 'self-heal', 'error', 'system', 'failure.reported', 'recovery:' || e.id, e.status, jsonb_build_object(
       'service_name', e.service_name, 'category', e.failure_category, 'confidence', e.confidence, 'action_taken', e.action_taken)
     from recorded e
   )

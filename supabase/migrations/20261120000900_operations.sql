@@ -83,9 +83,13 @@ $$;
 comment on function public.get_recoveries(uuid[]) is 'What became of failed events so far.';
 
 create function public.save_llm_reasoning(p_recovery_id uuid, p_text text) returns void
-language sql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' as $$
+begin
   update public.system_integrity_events e set llm_reasoning = left(p_text, 4000), updated_at = now() where e.id = p_recovery_id;
-$$;
+  if found then
+    perform private.audit('self-heal', 'language-model', 'failure.explained', 'recovery:' || p_recovery_id, 'stored');
+  end if;
+end $$;
 comment on function public.save_llm_reasoning(uuid, text) is 'Keeps a language model''s explanation beside the failure, for people.';
 
 create function public.resolve_recovery(p_recovery_id uuid, p_actor text default current_user) returns void
@@ -125,7 +129,7 @@ begin
     raise exception using errcode = 'PT404', hint = 'integration.unknown', message = format('There is no integration "%s".', p_service_name);
   end if;
   update public.system_integrity_events e set status = 'disabled', updated_at = now() where e.service_name = p_service_name and e.status = 'pending';
-  perform private.audit('self-heal', p_actor, 'integration.disabled', 'integration:' || p_service_name, 'disabled', jsonb_build_object('reason', p_reason));
+  perform private.audit('self-heal', p_actor, 'integration.disabled', 'integration:' || p_service_name, 'disabled', jsonb_build_object('reason', p_reason), 'decision');
 end $$;
 comment on function public.disable_integration(text, text, text) is 'A person disables an integration; only a person enables it again.';
 
