@@ -17,7 +17,6 @@ export async function benchIntake(): Promise<Figure[]> {
   try {
     await registerServices(stack.sql);
     await stack.sql`grant insert on public.system_integrity_events, public.audit_log to service_role`;
-    await stack.sql`grant usage on sequence public.audit_log_id_seq to service_role`;
     // The naive handler has neither a retry budget nor messages to pay for.
     await stack.sql`alter table public.integration_events disable trigger integration_events_are_noted`;
     const peer = await reportsPerSecond(stack, "scripts/bench/naive-intake.ts");
