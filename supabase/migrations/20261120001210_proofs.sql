@@ -26,7 +26,7 @@ create function private.merkle_range(p_table text, p_first bigint, p_end bigint)
 language plpgsql stable set search_path = '' as $$
 declare
   v_size bigint := p_end - p_first;
-  v_frontier bytea := '';
+  v_frontier bytea := ''::bytea;
 begin
   if v_size >= 1024 then
     -- The range begins where a perfect subtree does, so each bit of its size is one that ends at the same bit of its end.
@@ -54,7 +54,7 @@ declare
   v_end bigint := p_size;
   v_half bigint := 1::bigint << 62;
   v_sibling bytea;
-  v_path jsonb := '[]';
+  v_path jsonb := '[]'::jsonb;
 begin
   -- From the root down to the leaf, or to the subtree whose last leaf it is; the path goes up.
   while v_end - v_first > 1 and not (p_last and v_end = p_position + 1) loop
