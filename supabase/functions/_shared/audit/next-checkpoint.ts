@@ -19,6 +19,7 @@ export async function nextCheckpoint(
   const newest = await newestCheckpoint(table, deps);
   if (newest && newest.size > known) return newest;
   const head = await readHead(deps.database, table);
-  if (head.size <= known) return { outcome: "delivered" };
+  const isKnown = head.size === known && head.root === (published?.root ?? head.root);
+  if (isKnown) return { outcome: "delivered" };
   return { outcome: "held", error: "checkpoint.not_stored_yet", retry_after_seconds: UNTIL_STORED_SECONDS };
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { AuditError } from "../core/audit/audit-error.ts";
 import { backoffSeconds } from "../core/notification/delivery.ts";
 import { type Counts, drainOutbox, type OutboxMessage, type Outcome } from "../outbox/drain.ts";
-import { CheckpointStoreError } from "../ports.ts";
+import { CheckpointStoreError, DatabaseError } from "../ports.ts";
 import { InconsistentError, type RefusalKind } from "./inconsistent.ts";
 import type { Place, PublishDeps } from "./place.ts";
 import { places as allPlaces } from "./places.ts";
@@ -86,5 +86,7 @@ async function publishMessage(place: Place, message: OutboxMessage, deps: Publis
 
 function refusalKind(error: unknown): RefusalKind | null {
   if (error instanceof InconsistentError) return error.kind;
+  // The database itself says that another root was published for the same size.
+  if (error instanceof DatabaseError && error.code === "checkpoint.inconsistent") return "rewritten";
   return error instanceof AuditError ? "checkpoint_unreadable" : null;
 }
