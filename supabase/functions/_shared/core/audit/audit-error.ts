@@ -1,4 +1,4 @@
-/** A key, a signed note or a checkpoint cannot be used; `code` is stable (`audit.*`). The text never holds a private key. */
+/** A key, a signed note, a checkpoint or an event cannot be used; `code` is stable (`audit.*`). The text never holds a private key. */
 export class AuditError extends Error {
   override name = "AuditError";
   constructor(readonly code: string, message: string) {
