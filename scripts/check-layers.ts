@@ -7,7 +7,17 @@ import { dirname, join } from "node:path/posix";
 
 const functionsFolder = "supabase/functions/";
 const sharedFolder = `${functionsFolder}_shared/`;
-const layers = ["core", "ports", "adapters", "http", "outbox", "audit", "grants", "integration", "function"] as const;
+const layers = [
+  "core",
+  "ports",
+  "adapters",
+  "http",
+  "outbox",
+  "audit",
+  "grants",
+  "integration",
+  "function",
+] as const;
 type Layer = typeof layers[number];
 const folders = layers.filter((layer) => layer !== "ports" && layer !== "function");
 
