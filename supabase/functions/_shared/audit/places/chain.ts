@@ -6,8 +6,7 @@ import { nextCheckpoint } from "../next-checkpoint.ts";
 import type { Place, PublishDeps } from "../place.ts";
 import { readPublication, recordPublication } from "../publications.ts";
 
-/** Some chains have a block by then; for the others the next turn looks again. */
-const WAIT_MS = 3_000;
+/** The next turn looks again, a minute later at most. */
 const UNTIL_MINED_SECONDS = 15;
 
 /**
@@ -22,7 +21,7 @@ export const chain: Place = {
   ],
   async publish(table, attempts, deps) {
     try {
-      return await anchorNewest(table, deps, WAIT_MS);
+      return await anchorNewest(table, deps);
     } catch (error) {
       // What was recorded for one table is that table's; anything else concerns the chain, and with it all tables.
       if (!(error instanceof AnchorError) || error.code === "anchor.pending_invalid") throw error;
@@ -40,10 +39,10 @@ export function noteHash(note: string): string {
 /**
  * Goes on with the anchor that was begun for a table, or begins one for its newest checkpoint.
  *
- * @param waitMs how long to wait for the block
+ * @param waitMs how long to wait for the block; not at all unless given
  * @throws {AnchorError}
  */
-export async function anchorNewest(table: string, deps: PublishDeps, waitMs: number): Promise<Outcome> {
+export async function anchorNewest(table: string, deps: PublishDeps, waitMs = 0): Promise<Outcome> {
   const { published, begun } = await readChain(table, deps);
   if (!begun) {
     const next = await nextCheckpoint(table, published, deps);
