@@ -1,0 +1,248 @@
+/** Verifies an exported segment ("Exports" in `.github/AUDIT.md`), line by line, without a database. */
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { z } from "zod";
+import { type Block, blockProblems, RowNumbers } from "./block.ts";
+import { parseCheckpoint } from "./checkpoints.ts";
+import { DamageList } from "./damage.ts";
+import { Tree, treeOf } from "./merkle.ts";
+import { Problem } from "./problem.ts";
+import { isConsistent } from "./proofs.ts";
+import { hashLeafText } from "./row-text.ts";
+import type { VerifierKey } from "./signed-note.ts";
+import { conclude, newVerdict, type Verdict } from "./verdict.ts";
+
+/** 32 bytes in base64. */
+export const hash = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "is no SHA-256 in base64")
+  .transform((text) => Buffer.from(text, "base64"));
+export const count = z.int().nonnegative();
+
+const segmentLine = z.object({
+  type: z.literal("segment"),
+  format: z.literal(1),
+  table: z.string(),
+  first_block: count,
+  last_block: count,
+  start: z.object({ size: count, frontier: z.array(hash) }),
+});
+const blockLine = z.object({
+  type: z.literal("block"),
+  number: count,
+  first_seq: count,
+  last_seq: count,
+  voids: z.array(z.tuple([count, count])),
+  first_position: count,
+  rows: count,
+  size: count,
+  root: hash,
+  columns: z.array(z.string()),
+  sealed_at: z.string(),
+  prev_hash: hash,
+  row_hash: hash,
+});
+const rowLine = z.object({ type: z.literal("row"), seq: count, position: count, leaf: z.string() });
+const checkpointLine = z.object({
+  type: z.literal("checkpoint"),
+  note: z.string(),
+  consistency: z.object({ old_size: count, new_size: count, proof: z.array(hash) }),
+});
+const line = z.discriminatedUnion("type", [segmentLine, blockLine, rowLine, checkpointLine]);
+type Line = z.output<typeof line>;
+
+/**
+ * Verifies an export file. Throws `audit.export_invalid` for a file that is no complete export, and what
+ * {@link parseCheckpoint} throws for its checkpoint.
+ */
+export async function verifyExport(path: string, keys: VerifierKey[]): Promise<Verdict> {
+  let check: ExportCheck | undefined;
+  let number = 0;
+  for await (const text of linesOf(path)) {
+    number++;
+    try {
+      const content = parseLine(text);
+      if (check) check.line(content);
+      else check = new ExportCheck(content, keys);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      throw invalid(`line ${number} ${error.message}`);
+    }
+  }
+  if (!check) throw invalid("it is empty");
+  return check.finish();
+}
+
+/** Why a line cannot be used. */
+class Refusal extends Error {}
+
+function invalid(why: string): Problem {
+  return new Problem(
+    "audit.export_invalid",
+    `The export is not complete: ${why}. Copy it anew, or export again.`,
+  );
+}
+
+async function* linesOf(path: string): AsyncGenerator<string> {
+  try {
+    yield* createInterface({ input: createReadStream(path), crlfDelay: Infinity });
+  } catch (error) {
+    if (error instanceof Problem || !(error as { code?: string }).code) throw error;
+    throw new Problem(
+      "audit.export_invalid",
+      `The export ${path} cannot be read: ${(error as Error).message}.`,
+    );
+  }
+}
+
+function parseLine(text: string): Line {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Refusal("is no JSON");
+  }
+  const parsed = line.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [{ path, message } = { path: [], message: "" }] = parsed.error.issues;
+  throw new Refusal(`has no usable ${path.join(".") || "content"} (${message})`);
+}
+
+class ExportCheck {
+  readonly #damage = new DamageList();
+  readonly #verdict: Verdict;
+  readonly #segment: z.output<typeof segmentLine>;
+  readonly #tree: Tree;
+  #before: Block | undefined;
+  #block: Block | undefined;
+  #numbers: RowNumbers | undefined;
+  #next = 0;
+  /** The first block whose rows have not its root; the trees of later ones cannot be compared. */
+  #isTreeKnown = true;
+  #lastRowSeq = 0;
+  #isFinished = false;
+
+  constructor(content: Line, private readonly keys: VerifierKey[]) {
+    if (content.type !== "segment") throw new Refusal("is not the segment that an export begins with");
+    const tree = treeOf(content.start.size, content.start.frontier);
+    if (!tree) throw new Refusal("has a start whose frontier does not fit its size");
+    this.#segment = content;
+    this.#tree = tree;
+    this.#verdict = newVerdict(content.table);
+  }
+
+  line(content: Line): void {
+    if (this.#isFinished) throw new Refusal("follows the checkpoint, which ends an export");
+    if (content.type === "segment") throw new Refusal("begins another export");
+    if (content.type === "row") this.#row(content);
+    else {
+      this.#endBlock();
+      if (content.type === "block") this.#beginBlock(content);
+      else this.#checkpoint(content);
+    }
+  }
+
+  finish(): Verdict {
+    if (!this.#isFinished) throw invalid("it ends without its checkpoint");
+    return conclude(this.#verdict, this.#damage, this.#lastRowSeq);
+  }
+
+  #beginBlock(content: z.output<typeof blockLine>): void {
+    const block: Block = {
+      number: content.number,
+      firstSeq: content.first_seq,
+      lastSeq: content.last_seq,
+      voids: content.voids,
+      firstPosition: content.first_position,
+      rows: content.rows,
+      size: content.size,
+      root: content.root,
+      columns: content.columns.join(","),
+      sealedAt: content.sealed_at,
+      prevHash: content.prev_hash,
+      rowHash: content.row_hash,
+    };
+    const expected = this.#before ? this.#before.number + 1 : this.#segment.first_block;
+    if (block.number !== expected) throw new Refusal(`is block ${block.number} where ${expected} is due`);
+    const before = this.#before ?? (block.number === 1 ? undefined : {
+      ...block,
+      rowHash: block.prevHash,
+      lastSeq: block.firstSeq - 1,
+      size: this.#segment.start.size,
+    });
+    for (const problem of blockProblems(this.#segment.table, block, before)) this.#rewritten(block, problem);
+    this.#block = block;
+    this.#numbers = new RowNumbers(block);
+    this.#next = 0;
+    this.#verdict.blocks++;
+    this.#verdict.voids += block.lastSeq - block.firstSeq + 1 - block.rows;
+    this.#verdict.lastSeq = block.lastSeq;
+  }
+
+  #row({ seq, position, leaf }: z.output<typeof rowLine>): void {
+    if (!this.#block || !this.#numbers) throw new Refusal("is a row before the first block");
+    this.#tree.append(hashLeafText(leaf));
+    this.#verdict.rows++;
+    const index = this.#numbers.rowOf(seq);
+    const damage = { unit: "number", first: seq, last: seq, rows: 1 } as const;
+    if (index === undefined) {
+      this.#damage.add({ ...damage, kind: "inserted_later" });
+    } else if (index < this.#next || position !== this.#block.firstPosition + index) {
+      this.#damage.add({ ...damage, kind: "reordered" });
+    } else {
+      this.#miss(index);
+      this.#next = index + 1;
+    }
+  }
+
+  #endBlock(): void {
+    if (!this.#block) return;
+    const { number, firstSeq, lastSeq, rows, size, root } = this.#block;
+    this.#miss(rows);
+    for (const { last } of this.#numbers!.numbersOf(rows - 1, rows)) this.#lastRowSeq = last;
+    if (this.#isTreeKnown && !(this.#tree.size === size && this.#tree.root().equals(root))) {
+      this.#isTreeKnown = false;
+      const detail =
+        `somewhere in them: the rows have not the root of block ${number}; later rows cannot be compared`;
+      if (this.#damage.isEmpty) {
+        this.#damage.add({ kind: "edited", unit: "number", first: firstSeq, last: lastSeq, detail });
+      } else {
+        this.#rewritten(this.#block, "its root is not that of its rows; later rows cannot be compared");
+      }
+    }
+    this.#before = this.#block;
+    this.#block = undefined;
+  }
+
+  #checkpoint({ note, consistency }: z.output<typeof checkpointLine>): void {
+    this.#isFinished = true;
+    const { table, last_block } = this.#segment;
+    if (this.#before?.number !== last_block) throw new Refusal(`comes before block ${last_block}`);
+    const checkpoint = parseCheckpoint(note, this.keys, "of the export");
+    if (checkpoint.table !== table) {
+      throw new Problem(
+        "audit.checkpoint_foreign",
+        `The checkpoint of the export is of ${checkpoint.table}, not of ${table}. Export again.`,
+      );
+    }
+    const { size, root } = this.#before;
+    if (
+      consistency.old_size !== size || consistency.new_size !== checkpoint.size ||
+      !isConsistent({ size, root }, checkpoint, consistency.proof)
+    ) {
+      const detail = `their root does not lead to that of the checkpoint of size ${checkpoint.size}`;
+      this.#damage.add({ kind: "rewritten", unit: "position", first: 0, last: size - 1, rows: size, detail });
+      return;
+    }
+    this.#verdict.checkpoints = { agreeing: 1, newestSize: checkpoint.size };
+  }
+
+  #miss(index: number): void {
+    for (const { first, last, row } of this.#numbers!.numbersOf(this.#next, index)) {
+      const position = this.#block!.firstPosition + row;
+      this.#damage.add({ kind: "deleted", unit: "number", first, last, rows: last - first + 1, position });
+    }
+  }
+
+  #rewritten({ number }: Block, detail: string): void {
+    this.#damage.add({ kind: "rewritten", unit: "block", first: number, last: number, detail });
+  }
+}
