@@ -197,6 +197,7 @@ language plpgsql set search_path = '' as $$
 declare
   v_threshold public.recovery_thresholds;
   v_failures integer;
+  v_after record;
 begin
   update public.integrations_master i
   set recovery_fail_count = coalesce(i.recovery_fail_count, 0) + p_count, last_recovery_at = now(),
@@ -206,9 +207,14 @@ begin
           (i.breaker_state, i.breaker_failures, i.breaker_trips, i.breaker_until)::private.breaker,
           case when p_category = 'network' or not i.enabled then 'failure' when p_category = 'unknown' then 'none' else 'success' end,
           p_count, now()) b)
-  where i.service_name = p_service_name;
+  from public.integrations_master before
+  where i.service_name = p_service_name and before.service_name = p_service_name
+  returning i.breaker_trips > before.breaker_trips as opened, i.breaker_trips, i.breaker_until into v_after;
   if not found then
     return false;
+  elsif v_after.opened then
+    perform private.audit('self-heal', 'system', 'breaker.opened', 'integration:' || p_service_name, 'open',
+      jsonb_build_object('category', p_category, 'trips', v_after.breaker_trips, 'until', v_after.breaker_until), 'decision');
   end if;
   select t.* into v_threshold from public.recovery_thresholds t where t.failure_category = p_category;
   insert into public.failure_streaks as s (service_name, failure_category, failures)

@@ -232,6 +232,8 @@ begin
       perform private.announce_enabled(v_before, 'system');
     elsif v_before.breaker_state <> 'closed' and v_before.enabled then
       perform private.release_held(p_service_name);
+      perform private.audit('self-heal', 'system', 'breaker.closed', 'integration:' || p_service_name, 'closed',
+        jsonb_build_object('trips', v_before.breaker_trips), 'decision');
     end if;
   end if;
 

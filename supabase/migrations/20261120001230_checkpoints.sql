@@ -183,7 +183,7 @@ begin
   on conflict (table_name, place) do update set kind = excluded.kind, detail = excluded.detail, refused_at = now()
   where r.kind <> excluded.kind;
   if found then
-    perform private.audit('audit', 'system', 'checkpoint.refused', 'table:' || v_name, p_kind, jsonb_build_object('place', v_place, 'detail', p_detail));
+    perform private.audit('audit', 'system', 'checkpoint.refused', 'table:' || v_name, p_kind, jsonb_build_object('place', v_place, 'detail', p_detail), 'error');
     perform private.tell('damage', format('checkpoint:%s:%s:%s:%s', v_name, v_place, p_kind, now()),
       jsonb_build_object('table_name', v_name, 'kind', p_kind, 'place', v_place, 'detail', p_detail));
   end if;
