@@ -49,12 +49,13 @@ export async function withDatabase<T>(
     );
   }
   const sql = postgres(url, {
-      max: 1,
-      prepare: false,
-      fetch_types: false,
-      onnotice: () => {},
-      connect_timeout: 10,
-    });
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    onnotice: () => {},
+    connect_timeout: 10,
+  });
+  try {
     return await sql.begin("isolation level repeatable read read only", async (transaction) => {
       const set = Object.entries(settings).map(([name, value]) => `set local ${name} = ${value}`);
       await transaction.unsafe(set.join("; "));
