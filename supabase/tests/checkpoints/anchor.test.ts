@@ -5,6 +5,9 @@ import { listen, readBody } from "../../../scripts/demo/listen.ts";
 import { type Anvil, startAnvil } from "../../../scripts/testing/anvil.ts";
 import { createEgress } from "../../functions/_shared/adapters/egress.ts";
 import { verifyAnchor } from "../../functions/_shared/adapters/evm.ts";
+import { anchorSequenceCheckpoint } from "../../functions/_shared/audit/anchor-checkpoint.ts";
+import { publishDeps } from "../../functions/_shared/audit/deps.ts";
+import { recordingLogger } from "../../functions/_shared/testing/recording-logger.ts";
 import { type Publishing, startPublishing } from "./publishing.ts";
 
 const KEY: `0x${string}` = `0x${createHash("sha256").update(crypto.randomUUID()).digest("hex")}`;
@@ -166,6 +169,74 @@ Deno.test("an account without coins holds the anchors up, and says so", async ()
   await anvil.call("anvil_setBalance", SENDER, balance);
   await publishAndMine(table);
   await assertAnchoredOnce(table, [5]);
+});
+
+/** What a function's environment would make of it. */
+async function depsWith(env: Record<string, string> = {}) {
+  const { stack } = world;
+  const variables: Record<string, string> = {
+    SUPABASE_URL: stack.url,
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: stack.secrets.secretKey }),
+    AUDIT_SIGNING_KEY: stack.secrets.auditSigningKey,
+    ENVIRONMENT: "development",
+    EGRESS_PRIVATE_HOSTS: proxy.host,
+    ...env,
+  };
+  return await publishDeps((name) => variables[name], recordingLogger());
+}
+
+const withChain = () =>
+  depsWith({ ANCHOR_RPC_URL: `http://${proxy.host}/v2/${API_KEY}`, ANCHOR_PRIVATE_KEY: KEY });
+
+Deno.test("a table is verified, sealed and anchored on demand, its latest row included", async () => {
+  const table = await world.logOf(5);
+  await world.publish(table); // An earlier anchor is still on its way.
+  await world.stack.sql`insert into ${world.stack.sql(table)} (deed) values ('the latest')`;
+  way.onSent = () => anvil.mine();
+  await anvil.mine();
+  const anchored = await anchorSequenceCheckpoint(table, await withChain());
+  const [, newest] = await anchors(table);
+  assert.equal(anchored.place, "chain");
+  assert.equal(anchored.size, 6);
+  assert.equal(anchored.hash, hashOf(newest!));
+  assert.equal(anchored.transactionId, newest!.reference.transactionId);
+  assert.ok(anchored.publishedAt);
+  await assertAnchoredOnce(table, [5, 6]);
+});
+
+Deno.test("without a chain the signed checkpoint goes to the store", async () => {
+  const table = await world.logOf(5);
+  const anchored = await anchorSequenceCheckpoint(`public.${table}`, await depsWith());
+  const [stored] = await world.stored(table);
+  assert.deepEqual([anchored.place, anchored.size, anchored.root], ["store", stored!.size, stored!.root]);
+  assert.equal(anchored.transactionId, undefined);
+});
+
+Deno.test("of a damaged table nothing is signed or anchored", async () => {
+  const table = await world.logOf(5);
+  const { sql } = world.stack;
+  await sql`alter table ${sql(table)} disable trigger user`;
+  await sql`update ${sql(table)} set deed = 'another' where immutable_seq = 3`;
+  await sql`alter table ${sql(table)} enable trigger user`;
+  await assert.rejects(anchorSequenceCheckpoint(table, await withChain()), { code: "audit.damaged" });
+  assert.deepEqual(await world.stored(table), []);
+  assert.deepEqual([...await anchors(table)], []);
+});
+
+Deno.test("what cannot be anchored is refused with the reason", async () => {
+  const { sql } = world.stack;
+  const empty = await world.logOf(0);
+  const refusal = async (table: string, deps: Promise<Awaited<ReturnType<typeof depsWith>>>) => {
+    const error = await anchorSequenceCheckpoint(table, await deps).then(() => null, (error) => error);
+    return error?.code;
+  };
+  assert.equal(await refusal("no_such_table", withChain()), "audit.table_unknown");
+  assert.equal(await refusal("outbox", withChain()), "audit.not_immutable");
+  assert.equal(await refusal(empty, withChain()), "audit.nothing_sealed");
+  assert.equal(await refusal(empty, depsWith({ AUDIT_SIGNING_KEY: "" })), "config.invalid");
+  await sql`insert into ${sql(empty)} (deed) values ('the first')`;
+  way.fails = true;
+  assert.equal(await refusal(empty, withChain()), "anchor.unreachable");
 });
 
 Deno.test("neither the private key nor the node's API key is written anywhere", async () => {
