@@ -28,8 +28,9 @@ async function sign(
   });
 }
 
-/** Delivers a body; `rows` are the events that the database knows. */
+/** Delivers a body; `rows` are the events that the database knows, `refused` counts what was refused. */
 async function deliver(body: string, signature: string, rows = new Map<unknown, Record<string, unknown>>()) {
+  let refused = 0;
   const database: Database = {
     // deno-lint-ignore require-await
     async rpc<T>(name: string, args: Record<string, unknown> = {}) {
@@ -42,14 +43,19 @@ async function deliver(body: string, signature: string, rows = new Map<unknown, 
   const headers = { "stripe-signature": signature };
   const request = new Request("https://project.example/stripe-webhook", { method: "POST", headers });
   const rawBody = new TextEncoder().encode(body);
-  const response = await receiveEvent(request, rawBody, "r1", { database, secret: () => SECRET });
-  return { status: response.status, body: await response.json(), rows };
+  const response = await receiveEvent(request, rawBody, "r1", {
+    database,
+    secret: () => SECRET,
+    // deno-lint-ignore require-await
+    logRefusal: async () => void refused++,
+  });
+  return { status: response.status, body: await response.json(), rows, refused };
 }
 
 Deno.test("a signed event is recorded without personal data", async () => {
   const body = JSON.stringify(EVENT);
-  const { status, body: answer, rows } = await deliver(body, await sign(body));
-  assert.deepEqual([status, answer], [200, { received: true, duplicate: false }]);
+  const { status, body: answer, rows, refused } = await deliver(body, await sign(body));
+  assert.deepEqual([status, answer, refused], [200, { received: true, duplicate: false }, 0]);
   assert.deepEqual(rows.get("evt_1"), {
     p_service_name: "stripe",
     p_external_id: "evt_1",
@@ -70,7 +76,7 @@ Deno.test("an event that Stripe sends again is acknowledged and recorded once", 
   assert.deepEqual([again.status, again.body, rows.size], [200, { received: true, duplicate: true }, 1]);
 });
 
-Deno.test("what Stripe did not sign, or signed long ago, is refused with one code and recorded nowhere", async () => {
+Deno.test("what Stripe did not sign, or signed long ago, is refused with one code and leaves no event", async () => {
   const body = JSON.stringify(EVENT);
   const now = Math.floor(Date.now() / 1_000);
   const forged: [body: string, signature: string][] = [
@@ -82,8 +88,13 @@ Deno.test("what Stripe did not sign, or signed long ago, is refused with one cod
     ["", await sign(body)],
   ];
   for (const [sent, signature] of forged) {
-    const { status, body: answer, rows } = await deliver(sent, signature);
-    assert.deepEqual([status, answer.error.code, rows.size], [400, "webhook.signature_invalid", 0]);
+    const { status, body: answer, rows, refused } = await deliver(sent, signature);
+    assert.deepEqual([status, answer.error.code, rows.size, refused], [
+      400,
+      "webhook.signature_invalid",
+      0,
+      1,
+    ]);
   }
 });
 

@@ -21,7 +21,11 @@ export async function receiveEvent(
   request: Request,
   rawBody: Uint8Array,
   requestId: string,
-  { database, secret }: { database: Database; secret: () => string },
+  { database, secret, logRefusal }: {
+    database: Database;
+    secret: () => string;
+    logRefusal: () => Promise<void>;
+  },
 ): Promise<Response> {
   const signingSecret = secret();
   let event: Stripe.Event;
@@ -34,6 +38,7 @@ export async function receiveEvent(
       cryptoProvider,
     );
   } catch {
+    await logRefusal();
     // The SDK's text quotes parts of the request; whoever forges events learns nothing.
     const message = "The Stripe-Signature header does not fit the body, or is older than five minutes";
     return errorResponse({ status: 400, code: "webhook.signature_invalid", message }, requestId);

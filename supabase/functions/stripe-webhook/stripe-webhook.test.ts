@@ -38,12 +38,20 @@ Deno.test("20 copies of an event, all at once, are acknowledged and leave one ro
   assert.deepEqual([rows[0]!.event_type, rows[0]!.payload.stripe_event_id], ["invoice.paid", "evt_1"]);
 });
 
-Deno.test("an event without a valid signature is refused and leaves nothing", async () => {
+Deno.test("events without a valid signature are refused, and leave one entry in the audit log", async () => {
   const [before] = await stack.sql`select count(*) from public.integration_events`;
-  const { status, body } = await deliver('{"id":"evt_2"}', await sign('{"id":"evt_3"}'));
-  assert.deepEqual([status, body.error.code], [400, "webhook.signature_invalid"]);
+  const headers = await sign('{"id":"evt_3"}');
+  for (const { status, body } of [await deliver('{"id":"evt_2"}', headers), await deliver("{}", headers)]) {
+    assert.deepEqual([status, body.error.code], [400, "webhook.signature_invalid"]);
+  }
   const [after] = await stack.sql`select count(*) from public.integration_events`;
   assert.deepEqual(after, before);
+  const entries = await stack.sql`select kind, action, resource, payload from public.audit_log
+    where subsystem = 'stripe-webhook'`;
+  assert.equal(entries.length, 1);
+  const [{ kind, action, resource, payload }] = entries as unknown as [Record<string, unknown>];
+  assert.deepEqual([kind, action, resource], ["error", "webhook.refused", "webhook:stripe"]);
+  assert.match(JSON.stringify(payload), /webhook\.signature_invalid.*1 request/);
 });
 
 Deno.test("a failure can be forced in development, and only there", async () => {
