@@ -165,6 +165,32 @@ Deno.test("a proof that is too short or too long proves nothing", async () => {
   }
 });
 
+Deno.test("hashes beyond those of the tree prove nothing, even towards a root that was made with them", async () => {
+  const [leaf, more] = someLeaves(2) as [Buffer, Buffer];
+  const root = base64(sha256(Buffer.of(1), more, leaf));
+  const proof = [base64(more)];
+  assert.equal(
+    await verifyInclusion({ position: 0, size: 1, root, leafHash: base64(leaf), proof }),
+    false,
+  );
+  for (const oldSize of [0, 5]) {
+    assert.equal(await verifyConsistency({ ...consistencyProof(oldSize, someLeaves(5)), proof }), false);
+  }
+});
+
+Deno.test("a byte that moved from one hash to the next proves nothing, although together they are the same", async () => {
+  const leaves = someLeaves(2);
+  const both = Buffer.concat(leaves);
+  assert.equal(
+    await verifyInclusion({
+      ...inclusionProof(0, leaves),
+      leafHash: base64(both.subarray(0, 31)),
+      proof: [base64(both.subarray(31))],
+    }),
+    false,
+  );
+});
+
 Deno.test("positions beyond 2^32 are proved too", async () => {
   // A tree of 2^40 + 1 rows: its last row stands alone beside a perfect subtree.
   const [left, leaf] = someLeaves(2) as [Buffer, Buffer];
