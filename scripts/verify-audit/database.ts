@@ -57,9 +57,7 @@ export async function withDatabase<T>(
   });
   try {
     return await sql.begin("isolation level repeatable read read only", async (transaction) => {
-      const set = Object.entries(settings).map(([name, value]) => `set local ${name} = ${value}`);
-      await transaction.unsafe(set.join("; "));
-      return await read(new AuditDatabase(transaction));
+      return await read(await AuditDatabase.in(transaction));
     }) as T;
   } catch (error) {
     throw problemOf(error);
@@ -77,10 +75,7 @@ function problemOf(error: unknown): unknown {
     );
   }
   const { code, message } = error as { code?: string; message?: string };
-  if (
-    error instanceof postgres.PostgresError || code ||
-    error instanceof TypeError && /url/i.test(message ?? "")
-  ) {
+  if (code) {
     return new Problem(
       "audit.database_unreachable",
       `The database cannot be reached: ${
@@ -100,7 +95,14 @@ export class AuditDatabase {
   /** The tables in SQL, by their names. */
   #tables = new Map<string, string>();
 
-  constructor(private readonly sql: postgres.TransactionSql) {}
+  private constructor(private readonly sql: postgres.TransactionSql) {}
+
+  /** Reads what a transaction sees, whose settings it changes. */
+  static async in(transaction: postgres.TransactionSql): Promise<AuditDatabase> {
+    const set = Object.entries(settings).map(([name, value]) => `set local ${name} = ${value}`);
+    await transaction.unsafe(set.join("; "));
+    return new AuditDatabase(transaction);
+  }
 
   /** The names of all tables that are immutable, or once were. */
   async immutableTables(): Promise<string[]> {

@@ -1,53 +1,17 @@
-/** Verifies an exported segment ("Exports" in `.github/AUDIT.md`), line by line, without a database. */
+/** Verifies an exported segment, line by line, without a database. */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { z } from "zod";
 import { type Block, blockProblems, RowNumbers } from "./block.ts";
 import { parseCheckpoint } from "./checkpoints.ts";
 import { DamageList } from "./damage.ts";
+import { type Line, lineShape } from "./export-lines.ts";
 import { Tree, treeOf } from "./merkle.ts";
 import { Problem } from "./problem.ts";
 import { isConsistent } from "./proofs.ts";
 import { hashLeafText } from "./row-text.ts";
+import { parseJson, Refusal } from "./shapes.ts";
 import type { VerifierKey } from "./signed-note.ts";
 import { conclude, newVerdict, type Verdict } from "./verdict.ts";
-
-/** 32 bytes in base64. */
-export const hash = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "is no SHA-256 in base64")
-  .transform((text) => Buffer.from(text, "base64"));
-export const count = z.int().nonnegative();
-
-const segmentLine = z.object({
-  type: z.literal("segment"),
-  format: z.literal(1),
-  table: z.string(),
-  first_block: count,
-  last_block: count,
-  start: z.object({ size: count, frontier: z.array(hash) }),
-});
-const blockLine = z.object({
-  type: z.literal("block"),
-  number: count,
-  first_seq: count,
-  last_seq: count,
-  voids: z.array(z.tuple([count, count])),
-  first_position: count,
-  rows: count,
-  size: count,
-  root: hash,
-  columns: z.array(z.string()),
-  sealed_at: z.string(),
-  prev_hash: hash,
-  row_hash: hash,
-});
-const rowLine = z.object({ type: z.literal("row"), seq: count, position: count, leaf: z.string() });
-const checkpointLine = z.object({
-  type: z.literal("checkpoint"),
-  note: z.string(),
-  consistency: z.object({ old_size: count, new_size: count, proof: z.array(hash) }),
-});
-const line = z.discriminatedUnion("type", [segmentLine, blockLine, rowLine, checkpointLine]);
-type Line = z.output<typeof line>;
 
 /**
  * Verifies an export file. Throws `audit.export_invalid` for a file that is no complete export, and what
@@ -59,7 +23,7 @@ export async function verifyExport(path: string, keys: VerifierKey[]): Promise<V
   for await (const text of linesOf(path)) {
     number++;
     try {
-      const content = parseLine(text);
+      const content = parseJson(lineShape, text);
       if (check) check.line(content);
       else check = new ExportCheck(content, keys);
     } catch (error) {
@@ -70,9 +34,6 @@ export async function verifyExport(path: string, keys: VerifierKey[]): Promise<V
   if (!check) throw invalid("it is empty");
   return check.finish();
 }
-
-/** Why a line cannot be used. */
-class Refusal extends Error {}
 
 function invalid(why: string): Problem {
   return new Problem(
@@ -93,29 +54,16 @@ async function* linesOf(path: string): AsyncGenerator<string> {
   }
 }
 
-function parseLine(text: string): Line {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw new Refusal("is no JSON");
-  }
-  const parsed = line.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [{ path, message } = { path: [], message: "" }] = parsed.error.issues;
-  throw new Refusal(`has no usable ${path.join(".") || "content"} (${message})`);
-}
-
 class ExportCheck {
   readonly #damage = new DamageList();
   readonly #verdict: Verdict;
-  readonly #segment: z.output<typeof segmentLine>;
+  readonly #segment: Extract<Line, { type: "segment" }>;
   readonly #tree: Tree;
   #before: Block | undefined;
   #block: Block | undefined;
   #numbers: RowNumbers | undefined;
   #next = 0;
-  /** The first block whose rows have not its root; the trees of later ones cannot be compared. */
+  /** Whether all rows so far have the roots of their blocks. */
   #isTreeKnown = true;
   #lastRowSeq = 0;
   #isFinished = false;
@@ -145,7 +93,7 @@ class ExportCheck {
     return conclude(this.#verdict, this.#damage, this.#lastRowSeq);
   }
 
-  #beginBlock(content: z.output<typeof blockLine>): void {
+  #beginBlock(content: Extract<Line, { type: "block" }>): void {
     const block: Block = {
       number: content.number,
       firstSeq: content.first_seq,
@@ -177,7 +125,7 @@ class ExportCheck {
     this.#verdict.lastSeq = block.lastSeq;
   }
 
-  #row({ seq, position, leaf }: z.output<typeof rowLine>): void {
+  #row({ seq, position, leaf }: Extract<Line, { type: "row" }>): void {
     if (!this.#block || !this.#numbers) throw new Refusal("is a row before the first block");
     this.#tree.append(hashLeafText(leaf));
     this.#verdict.rows++;
@@ -212,7 +160,7 @@ class ExportCheck {
     this.#block = undefined;
   }
 
-  #checkpoint({ note, consistency }: z.output<typeof checkpointLine>): void {
+  #checkpoint({ note, consistency }: Extract<Line, { type: "checkpoint" }>): void {
     this.#isFinished = true;
     const { table, last_block } = this.#segment;
     if (this.#before?.number !== last_block) throw new Refusal(`comes before block ${last_block}`);

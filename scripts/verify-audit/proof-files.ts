@@ -1,10 +1,10 @@
 /** Checks proofs offline: the JSON that the database's functions answer, and signed checkpoints. */
 import { z } from "zod";
 import { type Checkpoint, parseCheckpoint } from "./checkpoints.ts";
-import { count, hash } from "./export.ts";
 import { Problem } from "./problem.ts";
 import { inclusionRoot, isConsistent } from "./proofs.ts";
 import { hashLeafText } from "./row-text.ts";
+import { count, hash, parseJson, Refusal } from "./shapes.ts";
 import type { VerifierKey } from "./signed-note.ts";
 
 const inclusion = z.object({
@@ -105,19 +105,13 @@ function checkpointOf(
 }
 
 function parse<Shape extends z.ZodType>(shape: Shape, text: string): z.output<Shape> {
-  const refuse = (why: string) =>
-    new Problem(
-      "audit.proof_invalid",
-      `The proof cannot be used: ${why}. Give the answer of the database as it is.`,
-    );
-  let json: unknown;
   try {
-    json = JSON.parse(text);
-  } catch {
-    throw refuse("it is no JSON");
+    return parseJson(shape, text);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new Problem(
+      "audit.proof_invalid",
+      `The proof ${error.message}. Give the answer of the database as it is.`,
+    );
   }
-  const parsed = shape.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [{ path, message } = { path: [], message: "" }] = parsed.error.issues;
-  throw refuse(`${path.join(".") || "it"} cannot be read (${message})`);
 }
