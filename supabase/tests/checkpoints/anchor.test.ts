@@ -16,8 +16,11 @@ const API_KEY = "canary-api-key";
 
 let world: Publishing;
 let anvil: Anvil;
-/** Stands before the node: `fails` refuses everything, `onSent` comes before the answer to a sent transaction. */
-const way = { fails: false, onSent: () => Promise.resolve() as Promise<unknown> };
+/**
+ * Stands before the node: `fails` refuses everything, `losesSent` what is sent to be mined; `onSent` comes before the
+ * answer to that.
+ */
+const way = { fails: false, losesSent: false, onSent: () => Promise.resolve() as Promise<unknown> };
 let proxy: Awaited<ReturnType<typeof listen>>;
 
 Deno.test.beforeAll(async () => {
@@ -25,6 +28,7 @@ Deno.test.beforeAll(async () => {
   proxy = await listen(async (request, response) => {
     if (way.fails) return void response.writeHead(503).end();
     const body = await readBody(request);
+    if (way.losesSent && body.includes("eth_sendRawTransaction")) return void response.writeHead(503).end();
     const answer = await fetch(anvil.rpcUrl, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -48,7 +52,7 @@ Deno.test.beforeEach(async () => {
   // Each test is about its own log.
   await world.stack.sql`delete from outbox`;
   await world.stack.sql`update notification_channels set leased_until = null`;
-  way.fails = false;
+  way.fails = way.losesSent = false;
   way.onSent = () => Promise.resolve();
 });
 
@@ -153,6 +157,22 @@ Deno.test("workers at once, and one that lost its lease, anchor several logs onc
   }
   await assertAnchoredOnce(tables[0]!, [3]);
   await assertAnchoredOnce(tables[1]!, [4]);
+});
+
+Deno.test("a log whose transaction another one forestalled is anchored by a new one", async () => {
+  const [table, faster] = [await world.logOf(5), await world.logOf(3)];
+  way.losesSent = true;
+  await world.publish(table);
+  const [begun] = await anchors(table);
+  way.losesSent = false;
+  // Both have the same nonce, as the node never heard of the first.
+  await world.stack.sql`delete from outbox`;
+  await publishAndMine(faster, 2);
+  await publishAndMine(table);
+  await assertAnchoredOnce(faster, [3]);
+  await assertAnchoredOnce(table, [5]);
+  const [done] = await anchors(table);
+  assert.notEqual(done!.reference.transactionId, begun!.reference.transactionId);
 });
 
 Deno.test("an account without coins holds the anchors up, and says so", async () => {
