@@ -1,3 +1,4 @@
+import type { SubsystemLogger } from "../_shared/audit/subsystem-logger.ts";
 import type { PreparedReport } from "../_shared/core/recovery/report.ts";
 import { redactText } from "../_shared/core/redaction/redact.ts";
 import type { Background, Explainer } from "../_shared/ports.ts";
@@ -13,19 +14,25 @@ const SURE = 0.6;
 const SYSTEM =
   "You are an integration reliability engineer. Analyze failures and provide actionable recovery advice.";
 
-/** @param explainer absent when no language model is configured: then nothing is asked */
+/** @param options.explainer absent when no language model is configured: then nothing is asked */
 export function createExplain(
-  { explainer, store, background }: {
+  { explainer, store, audit, background }: {
     explainer: Explainer | null;
     store: RecoveryStore;
+    audit: Pick<SubsystemLogger, "logError">;
     background: Background;
   },
 ): Explain {
   return (report, recoveryId) => {
     if (!explainer || (report.category !== "unknown" && report.confidence >= SURE)) return;
     background((async () => {
-      const text = await explainer.explain({ system: SYSTEM, user: promptFor(report) }, TIMEOUT_MS);
-      await store.saveExplanation(recoveryId, redactText(text));
+      try {
+        const text = await explainer.explain({ system: SYSTEM, user: promptFor(report) }, TIMEOUT_MS);
+        await store.saveExplanation(recoveryId, redactText(text));
+      } catch (error) {
+        const resource = `recovery:${recoveryId}`;
+        await audit.logError({ actor: "language-model", action: "failure.not_explained", resource, error });
+      }
     })());
   };
 }

@@ -81,9 +81,12 @@ function build(
     logger,
     runtime: { EdgeRuntime: { waitUntil: (work) => (pending.push(work), work) } },
   });
-  const explain = createExplain({ explainer, store, background });
+  const failures: unknown[] = [];
+  // deno-lint-ignore require-await
+  const audit = { logError: async (entry: unknown) => void failures.push(entry) };
+  const explain = createExplain({ explainer, store, audit, background });
   const handle = createReportFailure({ store, handleWork, explain, clock, random: () => 0 });
-  return { handle, clock, logger, reported, finished, explanations, rounds, pending };
+  return { handle, clock, logger, reported, finished, explanations, rounds, pending, failures };
 }
 
 Deno.test("who claims a failure recovers it after the planned pause and within ten seconds", async () => {
@@ -203,7 +206,7 @@ Deno.test("a language model is asked only about what is not clear, only on reque
   }
 });
 
-Deno.test("a language model that fails or hangs neither delays the recovery nor fails it", async () => {
+Deno.test("a language model that fails or hangs neither delays the recovery nor fails it, and is on record", async () => {
   const hanging = build({ state: "claimed", work }, { explainer: { explain: () => new Promise(() => {}) } });
   assert.equal((await hanging.handle(unclear)).status, "resolved");
   const failing = build({ state: "claimed", work }, {
@@ -211,5 +214,8 @@ Deno.test("a language model that fails or hangs neither delays the recovery nor 
   });
   assert.equal((await failing.handle(unclear)).status, "resolved");
   await Promise.all(failing.pending);
-  assert.deepEqual(failing.logger.lines.map(({ event }) => event), ["background.failed"]);
+  assert.deepEqual(failing.failures, [{
+    ...{ actor: "language-model", action: "failure.not_explained", resource: `recovery:${row.recovery_id}` },
+    error: new Error("no"),
+  }]);
 });

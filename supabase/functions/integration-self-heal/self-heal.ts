@@ -6,6 +6,7 @@ import { createExplainer } from "../_shared/adapters/llm.ts";
 import { createTokenEndpoint } from "../_shared/adapters/oauth.ts";
 import { systemRandom as random } from "../_shared/adapters/random.ts";
 import { createTokenVault } from "../_shared/adapters/token-vault.ts";
+import { getSubsystemLogger } from "../_shared/audit/subsystem-logger.ts";
 import { createGrantRefresher } from "../_shared/grants/refresher.ts";
 import type { Clock, Logger } from "../_shared/ports.ts";
 import { createAdopt } from "./adopt.ts";
@@ -34,8 +35,9 @@ export function createSelfHeal(config: SelfHealConfig, clock: Clock, logger: Log
   const store = createRecoveryStore(database);
   const recover = createRecover({ clock, random, egress, refresher, secretUrls });
   const handleWork = createHandleWork({ recover, store, clock, logger });
+  const audit = getSubsystemLogger("self-heal", { database });
   const explainer = llm && createExplainer({ egress, ...llm });
-  const explain = createExplain({ explainer, store, background });
+  const explain = createExplain({ explainer, store, audit, background });
   const reportFailure = createReportFailure({ store, handleWork, explain, clock, random });
   const adopt = createAdopt({ store, clock, random, logger });
   const scan = createScan({ store, adopt, handleWork, refresher, clock, logger });

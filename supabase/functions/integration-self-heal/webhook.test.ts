@@ -156,6 +156,10 @@ Deno.test("a language model explains an unclear failure for people when the repo
   const reasoning = await eventually(async () => (await healing.recoveryOf(event_id))!.llm_reasoning);
   assert.equal(reasoning, "It was the moon. password=[redacted]");
   assert.equal(model.asked.length, 1);
+  const entries = await healing.stack.sql`select a.actor, a.kind
+    from audit_log a join system_integrity_events e on a.resource = 'recovery:' || e.id
+    where e.event_id = ${event_id} and a.action = 'failure.explained'`;
+  assert.deepEqual([...entries], [{ actor: "language-model", kind: "action" }]);
   assert.match(model.asked[0]!, /^Bearer sk-test.*gpt-4o-mini.*the flux is \[redacted\]/);
 });
 
