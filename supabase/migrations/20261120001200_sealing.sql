@@ -215,6 +215,9 @@ begin
     v_voids := v_voids + v_head.last_seq - v_head.first_seq + 1 - v_head.rows;
   end loop;
   update public.immutable_tables t set sealed_seq = v_head.last_seq where t.name = p_name and t.sealed_seq < v_head.last_seq;
+  if v_sealed > 0 then
+    perform private.publish(p_name);
+  end if;
   return jsonb_build_object('table', p_name, 'sealed', v_sealed, 'voids', v_voids, 'size', coalesce(v_head.size, 0),
     'root', encode(coalesce(v_head.root, sha256('')), 'base64'),
     'waiting', coalesce(pg_sequence_last_value(v_table.sequence_name::regclass), 0) - coalesce(v_head.last_seq, 0));
@@ -225,7 +228,7 @@ create function public.seal_audit(p_table text default null) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_name text;
-  v_sealed jsonb := '[]';
+  v_sealed jsonb := '[]'::jsonb;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception using errcode = 'PT422', hint = 'audit.isolation',

@@ -176,3 +176,27 @@ Deno.test("workers at once, and one that lost its lease, store each checkpoint o
   assert.equal((await world.stored(table)).length, 1);
   assert.deepEqual(await world.told(table), []);
 });
+
+Deno.test("sealing wakes the function by itself", async () => {
+  const table = await world.logOf(1);
+  const { sql } = world.stack;
+  await sql`insert into ${sql(table)} (deed) values ('another')`;
+  await sql`select seal_audit(${table})`;
+  const deadline = Date.now() + 10_000;
+  while (!world.witnessed.some((statement) => statement.table === table) && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.equal(world.witnessed.at(-1)!.size, 2);
+});
+
+Deno.test("only holders of a secret key and internal callers may publish", async () => {
+  const status = async (headers: Record<string, string>) => {
+    const url = `${world.stack.url}/functions/v1/publish-checkpoints`;
+    const response = await fetch(url, { method: "POST", headers, body: "{}" });
+    await response.body?.cancel();
+    return response.status;
+  };
+  assert.equal(await status({}), 401);
+  assert.equal(await status({ apikey: world.stack.secrets.publishableKey }), 401);
+  assert.equal(await status({ "x-internal-token": world.stack.secrets.internalWebhookToken }), 200);
+});

@@ -53,6 +53,8 @@ export const DAMAGE: Record<string, string> = {
   reordered: "Rows changed their places",
   tail_cut: "The newest rows are missing",
   rewritten: "The log was rewritten",
+  unguarded: "The triggers that keep rows from being changed are off",
+  unverified: "The table could not be verified",
   checkpoint_lost: "Published checkpoints are gone",
   checkpoint_unreadable: "The newest published checkpoint cannot be trusted",
 };
