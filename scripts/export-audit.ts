@@ -3,6 +3,7 @@
  * Afterwards the rows can be dropped; the command to do so is printed.
  */
 import { createHash } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
 import postgres, { type TransactionSql } from "postgres";
 import { exitWithUsage, readArguments } from "./command-line.ts";
 import { exists } from "./stack/files.ts";
@@ -122,21 +123,26 @@ async function* lines(sql: TransactionSql, segment: Segment, checkpoint: Checkpo
 async function writeLines(path: string, lines: AsyncIterable<string>): Promise<string> {
   const part = `${path}.part`;
   const hash = createHash("sha256");
-  using file = await Deno.open(part, { write: true, create: true, truncate: true });
-  const writer = file.writable.getWriter();
-  let pending = "";
-  const flush = async () => {
-    const bytes = new TextEncoder().encode(pending);
-    hash.update(bytes);
-    await writer.write(bytes);
-    pending = "";
-  };
-  for await (const line of lines) {
-    pending += line + "\n";
-    if (pending.length > 1_000_000) await flush();
+  const file = await open(part, "w");
+  try {
+    let pending = "";
+    const flush = async () => {
+      hash.update(pending);
+      await file.appendFile(pending);
+      pending = "";
+    };
+    for await (const line of lines) {
+      pending += line + "\n";
+      if (pending.length > 1_000_000) await flush();
+    }
+    await flush();
+    await file.sync();
+    await rename(part, path);
+  } catch (error) {
+    await rm(part);
+    throw error;
+  } finally {
+    await file.close();
   }
-  await flush();
-  await file.sync();
-  await Deno.rename(part, path);
   return hash.digest("hex");
 }

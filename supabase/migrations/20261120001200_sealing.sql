@@ -135,6 +135,13 @@ declare
   v_last_seq bigint := coalesce(pg_sequence_last_value(p_table.sequence_name::regclass), 0);
   v_writers text[];
 begin
+  if v_last_seq < p_table.sealed_seq or not exists (
+    select from pg_catalog.pg_sequence s where s.seqrelid = p_table.sequence_name::regclass and s.seqincrement = 1 and s.seqcache = 1
+  ) then
+    raise exception using errcode = 'PT409', hint = 'audit.sequence_unsuitable', message = format(
+      'Sequence %s was set back, or no longer gives its numbers one by one, so rows of %s could take numbers that are sealed. Call private.make_immutable(''%s''), which mends it.',
+      p_table.sequence_name, p_table.name, p_table.name);
+  end if;
   -- Who inserts holds this lock from before the row takes its number until the end is visible to everybody. Read after the
   -- sequence, the locks show every transaction that may still commit a number up to v_last_seq.
   select coalesce(array_agg(l.virtualtransaction), '{}') into v_writers
@@ -251,7 +258,7 @@ begin
   return v_sealed;
 end $$;
 comment on function public.seal_audit(text) is
-  'Seals the rows of one immutable table, or of all, whose transactions have ended: [{table, sealed, voids, size, root, waiting}], root in base64, waiting = numbers that are not decided yet. Raises audit.isolation, audit.table_unknown, audit.not_immutable.';
+  'Seals the rows of one immutable table, or of all, whose transactions have ended: [{table, sealed, voids, size, root, waiting}], root in base64, waiting = numbers that are not decided yet. Raises audit.isolation, audit.table_unknown, audit.not_immutable, audit.sequence_unsuitable.';
 
 revoke execute on function private.merkle_append(bigint, bytea, bytea), private.merkle_fold(bytea), private.merkle_root(bytea),
   private.block_hash(public.audit_blocks), private.seal_limit(public.immutable_tables),
