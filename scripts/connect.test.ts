@@ -110,6 +110,22 @@ Deno.test("connect and rotate-keys on a real project", async (test) => {
       assert.match(first.output, /^current: 0, re-encrypted: 2, changed meanwhile: 0, failed: 0$/m);
       const second = await run(stack, "rotate-keys", "", both);
       assert.match(second.output, /^current: 2, re-encrypted: 0/m);
+      const entries = await stack.sql`select actor, action, result, payload from audit_log
+        where actor in ('connect', 'rotate-keys') order by immutable_seq`;
+      assert.deepEqual([...entries].slice(-3), [
+        {
+          ...{ actor: "connect", action: "integration.updated", result: "success" },
+          payload: { fields: ["allowed_hosts", "idempotency_header", "oauth_config"] },
+        },
+        {
+          ...{ actor: "rotate-keys", action: "secrets.encrypted_anew", result: "success" },
+          payload: { current: 0, "re-encrypted": 2, "changed meanwhile": 0, failed: 0 },
+        },
+        {
+          ...{ actor: "rotate-keys", action: "secrets.encrypted_anew", result: "success" },
+          payload: { current: 2, "re-encrypted": 0, "changed meanwhile": 0, failed: 0 },
+        },
+      ]);
 
       const [row] = await stack.sql`
         select i.id, i.oauth_config ->> 'client_secret' as secret, g.id as grant_id, g.access_token, g.token_version
@@ -125,7 +141,7 @@ Deno.test("connect and rotate-keys on a real project", async (test) => {
       );
     });
 
-    await test.step("a value that does not open is named and left as it is, and the exit code says so", async () => {
+    await test.step("a value that cannot be decrypted is named and left as it is, and the exit code says so", async () => {
       const lost = { TOKEN_ENCRYPTION_KEYS: `other:${randomBytes(32).toString("base64")}` };
       const { code, output, errors } = await run(stack, "rotate-keys", "", lost);
       assert.equal(code, 1);

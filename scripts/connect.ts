@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { announceInput, readArguments } from "./command-line.ts";
 import { type DataApi, openProject, runCommand } from "./data-api.ts";
+import type { SubsystemLogger } from "../supabase/functions/_shared/audit/subsystem-logger.ts";
 import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
 
 const host = z.string()
@@ -46,7 +47,10 @@ function parseInput(text: string): Input {
 }
 
 /** Creates the integration or changes the given fields of the existing one. */
-async function register(api: DataApi, vault: TokenVault, input: Input): Promise<void> {
+async function register(
+  { api, vault, audit }: { api: DataApi; vault: TokenVault; audit: SubsystemLogger },
+  input: Input,
+): Promise<void> {
   const { service_name, oauth_config, allowed_hosts, idempotency_header } = input;
   const known = await api<{ id: string }[]>(
     "GET",
@@ -63,14 +67,20 @@ async function register(api: DataApi, vault: TokenVault, input: Input): Promise<
         { client_secret: await vault.encrypt(`integrations_master/${id}/client_secret`, secret) }),
     },
   };
+  const changed = Object.entries(fields).filter(([, value]) => value !== undefined).map(([name]) => name);
   if (known.length === 0) await api("POST", "integrations_master", { id, service_name, ...fields });
-  else if (Object.values(fields).some((value) => value !== undefined)) {
-    await api("PATCH", `integrations_master?id=eq.${id}`, fields);
+  else if (changed.length > 0) await api("PATCH", `integrations_master?id=eq.${id}`, fields);
+  if (known.length === 0 || changed.length > 0) {
+    await audit.logAction({
+      ...{ actor: "connect", resource: `integration:${service_name}`, result: "success" },
+      action: known.length === 0 ? "integration.registered" : "integration.updated",
+      payload: { fields: changed },
+    });
   }
   console.log(`${known.length === 0 ? "Registered" : "Updated"} the integration ${service_name} (${id})`);
 }
 
-async function saveGrant(api: DataApi, vault: TokenVault, input: Input): Promise<void> {
+async function saveGrant({ api, vault }: { api: DataApi; vault: TokenVault }, input: Input): Promise<void> {
   const { service_name, user_id, access_token, refresh_token, expires_in } = input;
   const owner = user_id ? `eq.${user_id}` : "is.null";
   const known = await api<{ id: string }[]>(
@@ -96,7 +106,7 @@ readArguments("connect");
 await runCommand(async () => {
   announceInput("an integration as JSON");
   const input = parseInput(await new Response(Deno.stdin.readable).text());
-  const { api, vault } = openProject();
-  await register(api, vault, input);
-  if (input.access_token) await saveGrant(api, vault, input);
+  const project = openProject();
+  await register(project, input);
+  if (input.access_token) await saveGrant(project, input);
 });

@@ -1,6 +1,11 @@
 /** A project's tables, for commands that a person runs with a secret key. */
+import { createDatabase } from "../supabase/functions/_shared/adapters/database.ts";
 import { readConfig } from "../supabase/functions/_shared/adapters/env.ts";
 import { createTokenVault } from "../supabase/functions/_shared/adapters/token-vault.ts";
+import {
+  getSubsystemLogger,
+  type SubsystemLogger,
+} from "../supabase/functions/_shared/audit/subsystem-logger.ts";
 import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -19,7 +24,7 @@ const NEEDED = {
  *
  * @throws {Error} naming everything that is missing
  */
-export function openProject(): { api: DataApi; vault: TokenVault } {
+export function openProject(): { api: DataApi; vault: TokenVault; audit: SubsystemLogger } {
   const missing = Object.entries(NEEDED).filter(([name]) => !Deno.env.get(name));
   if (missing.length > 0) {
     const names = missing.map(([name, purpose]) => `${name} (${purpose})`).join(", ");
@@ -30,7 +35,11 @@ export function openProject(): { api: DataApi; vault: TokenVault } {
       ? JSON.stringify({ default: Deno.env.get("SUPABASE_SECRET_KEY") })
       : Deno.env.get(name);
   });
-  return { api: dataApi(config.project), vault: createTokenVault(config.tokenKeys) };
+  return {
+    api: dataApi(config.project),
+    vault: createTokenVault(config.tokenKeys),
+    audit: getSubsystemLogger("self-heal", { database: createDatabase(config.project) }),
+  };
 }
 
 function dataApi({ url, secretKey }: { url: string; secretKey: string }): DataApi {

@@ -75,7 +75,7 @@ async function rotateClientSecret(
 
 readArguments("rotate-keys");
 await runCommand(async () => {
-  const { api, vault } = openProject();
+  const { api, vault, audit } = openProject();
   const counts: Record<Outcome, number> = {
     current: 0,
     "re-encrypted": 0,
@@ -98,6 +98,10 @@ await runCommand(async () => {
   for await (const integration of rowsOf<Integration>(api, "integrations_master", "id,oauth_config")) {
     await rotate(`integrations_master/${integration.id}`, () => rotateClientSecret(api, vault, integration));
   }
+  await audit.logAction({
+    ...{ actor: "rotate-keys", action: "secrets.encrypted_anew", resource: "setting:TOKEN_ENCRYPTION_KEYS" },
+    ...{ result: counts.failed > 0 ? "incomplete" : "success", payload: counts },
+  });
   console.log(Object.entries(counts).map(([outcome, rows]) => `${outcome}: ${rows}`).join(", "));
   if (counts.failed > 0) Deno.exit(1);
 });
