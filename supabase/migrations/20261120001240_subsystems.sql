@@ -41,10 +41,10 @@ begin
     return '.kind must be action, error, decision or prediction';
   elsif p_event ? 'payload' and (jsonb_typeof(p_event -> 'payload') <> 'object' or octet_length((p_event -> 'payload')::text) > 65536) then
     return '.payload must be an object of at most 64 kB';
+  elsif p_event - v_fields <> '{}' then
+    return format('.%s is unknown: the fields are %s', left((select min(k) from jsonb_object_keys(p_event - v_fields) k), 100), array_to_string(v_fields, ', '));
   end if;
-  select '.' || left(k, 100) || ' is unknown: the fields are ' || array_to_string(v_fields, ', ') into v_field
-  from jsonb_object_keys(p_event) k where k <> all (v_fields) limit 1;
-  return v_field;
+  return null;
 end $$;
 comment on function private.event_problem(jsonb) is
   'What is wrong with an event for the audit log, beginning with the field: ".kind must be …"; null when nothing is.';
