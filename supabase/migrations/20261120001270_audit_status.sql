@@ -24,6 +24,7 @@ select
   coalesce(v.verified_block, 0) as verified_block,
   v.verified_at,
   c.checkpoints,
+  (select coalesce(jsonb_object_agg(r.place, r.kind), '{}') from public.audit_refusals r where r.table_name = t.name) as refusals,
   (select count(*) from public.audit_damage d where d.table_name = t.name and d.over_at is null) as open_damage
 from public.immutable_tables t
 cross join lateral (select greatest(public.audit_unsealed(t.name), 0) as numbers) u
@@ -50,6 +51,7 @@ comment on column public.audit_status.unsealed_age is 'For how long they may hav
 comment on column public.audit_status.verified_block is 'The blocks up to this one were verified once.';
 comment on column public.audit_status.verified_at is 'When a verification last came to its end.';
 comment on column public.audit_status.checkpoints is 'The newest checkpoint of each place: {place: {size, published_at, age_seconds}}.';
+comment on column public.audit_status.refusals is 'Places where no checkpoint of it is signed or sent, and why: {place: kind}.';
 comment on column public.audit_status.open_damage is 'Open entries of audit_damage.';
 revoke all on public.audit_status from public, anon, authenticated, service_role;
 grant select on public.audit_status to service_role;

@@ -81,6 +81,10 @@ Deno.test("when the store has lost what was published, nothing is signed before 
   await world.publish(table);
   assert.deepEqual(await world.told(table), [{ ...unreadable, damage: "checkpoint_lost" }]);
   assert.deepEqual(await world.stored(table), []);
+  await world.stack.sql`delete from audit_publications where table_name = ${table} and place = 'store'`;
+  await world.publish(table);
+  assert.deepEqual((await world.stored(table)).map(({ size }) => size), [6]);
+  assert.equal((await world.told(table)).at(-1)!.kind, "damage_over");
 });
 
 Deno.test("a new key goes on where the old one ended, as long as the old one is trusted", async () => {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { AuditError } from "../core/audit/audit-error.ts";
 import { backoffSeconds } from "../core/notification/delivery.ts";
-import { type Counts, drainOutbox, type OutboxMessage, type Outcome } from "../outbox/drain.ts";
+import { type Counts, deadlineOf, drainOutbox, type OutboxMessage, type Outcome } from "../outbox/drain.ts";
 import { CheckpointStoreError, DatabaseError } from "../ports.ts";
 import { InconsistentError, type RefusalKind } from "./inconsistent.ts";
 import type { Place, PublishDeps } from "./place.ts";
@@ -37,18 +37,20 @@ export async function publishCheckpoints(
 ): Promise<PublishResult> {
   const total: Counts = { delivered: 0, retry: 0, held: 0, dead: 0 };
   const unconfigured: PublishResult["unconfigured"] = [];
+  const deadline = deadlineOf(deps.clock);
   for (const place of places) {
     const missing = place.missing(deps);
     if (missing.length > 0) {
       unconfigured.push({ place: place.name, missing });
       continue;
     }
-    const counts = await drainOutbox([{
+    const drain = {
       channel: place.name,
-      deliver: (message) => publishMessage(place, message, deps),
+      deliver: (message: OutboxMessage) => publishMessage(place, message, deps),
       batch: 1,
       leaseSeconds: LEASE_SECONDS,
-    }], deps);
+    };
+    const counts = await drainOutbox([drain], deps, deadline);
     for (const outcome of Object.keys(total) as (keyof Counts)[]) total[outcome] += counts[outcome];
   }
   return {
@@ -62,31 +64,35 @@ export async function publishCheckpoints(
 
 /** Publishes one table's checkpoint. Whatever goes wrong with it makes only it wait, unless the place itself is down. */
 async function publishMessage(place: Place, message: OutboxMessage, deps: PublishDeps): Promise<Outcome> {
-  const { table_name: table } = payloadShape.parse(message.payload);
+  const payload = payloadShape.safeParse(message.payload);
+  if (!payload.success) return held(`message.invalid: ${payload.error.message}`, AFTER_ERROR_SECONDS);
+  const table = payload.data.table_name;
   try {
     return await place.publish(table, message.attempts, deps);
   } catch (error) {
     const { code = "internal", message: text } = error as Error & { code?: string };
-    const wait = { error: `${code}: ${text}`.slice(0, 500) };
-    if (error instanceof CheckpointStoreError) {
-      return { ...wait, outcome: "retry", retry_after_seconds: backoffSeconds(message.attempts) };
-    }
     const kind = refusalKind(error);
-    if (!kind) return { ...wait, outcome: "held", retry_after_seconds: AFTER_ERROR_SECONDS };
-    deps.logger.error("checkpoint.refused", { place: place.name, table, kind, code, reason: text });
-    await deps.database.rpc("refuse_publication", {
-      p_table: table,
-      p_place: place.name,
-      p_kind: kind,
-      p_detail: text,
-    });
-    return { ...wait, outcome: "held", retry_after_seconds: AFTER_REFUSAL_SECONDS };
+    if (kind) {
+      deps.logger.error("checkpoint.refused", { place: place.name, table, kind, code, reason: text });
+      const refusal = { p_table: table, p_place: place.name, p_kind: kind, p_detail: text };
+      await deps.database.rpc("refuse_publication", refusal);
+      return held(`${code}: ${text}`, AFTER_REFUSAL_SECONDS);
+    }
+    const waiting = held(`${code}: ${text}`, AFTER_ERROR_SECONDS);
+    if (!(error instanceof CheckpointStoreError)) return waiting;
+    return { ...waiting, outcome: "retry", retry_after_seconds: backoffSeconds(message.attempts) };
   }
+}
+
+function held(error: string, retry_after_seconds: number) {
+  return { outcome: "held" as const, error: error.slice(0, 500), retry_after_seconds };
 }
 
 function refusalKind(error: unknown): RefusalKind | null {
   if (error instanceof InconsistentError) return error.kind;
   // The database itself says that another root was published for the same size.
   if (error instanceof DatabaseError && error.code === "checkpoint.inconsistent") return "rewritten";
-  return error instanceof AuditError ? "checkpoint_unreadable" : null;
+  const code = error instanceof CheckpointStoreError ? error.code : "";
+  const isUnreadable = error instanceof AuditError || code === "checkpoint_store.unreadable";
+  return isUnreadable ? "checkpoint_unreadable" : null;
 }

@@ -44,15 +44,24 @@ export interface Drain {
  * A message is delivered at least once: a worker that dies before its report is recorded leaves it to the next one, and
  * a report that comes after the lease was lost is refused.
  *
+ * @param deadline no batch is started later; {@link deadlineOf} this moment unless given
  * @throws {DatabaseError}
  */
-export async function drainOutbox(drains: Drain[], deps: DrainDeps): Promise<Counts> {
-  const deadline = deps.clock.now() + TIME_LIMIT_MS;
+export async function drainOutbox(
+  drains: Drain[],
+  deps: DrainDeps,
+  deadline: number = deadlineOf(deps.clock),
+): Promise<Counts> {
   const total: Counts = { delivered: 0, retry: 0, held: 0, dead: 0 };
   for (const counts of await Promise.all(drains.map((drain) => drainChannel(drain, deps, deadline)))) {
     for (const outcome of Object.keys(total) as (keyof Counts)[]) total[outcome] += counts[outcome];
   }
   return total;
+}
+
+/** When a run that begins now starts no batch any more. */
+export function deadlineOf(clock: Clock): number {
+  return clock.now() + TIME_LIMIT_MS;
 }
 
 /** Delivers a channel's messages, batch by batch, until none is due, one must be repeated or time is up. */
