@@ -1,13 +1,18 @@
 /** The names of stored checkpoints. */
 
 /**
- * The folder of a table's checkpoints. Characters with a meaning, or that Storage refuses in a key, are written as `=`
- * and the hexadecimal digits of their bytes in UTF-8.
+ * The folder of a table's checkpoints. Characters that Storage refuses in a key or that mean something in a path, and
+ * capitals, which Storage does not tell from small letters when it lists, are written as `=` and the hexadecimal digits
+ * of their bytes in UTF-8.
  */
 export function checkpointFolder(table: string): string {
-  return table.replace(/^\.|[^\w.-]/gu, (character) =>
-    [...new TextEncoder().encode(character)]
-      .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""));
+  return table.replace(
+    /^\.|[^a-z0-9_.-]/gu,
+    (character) =>
+      [...new TextEncoder().encode(character)].map((byte) => `=${byte.toString(16).padStart(2, "0")}`).join(
+        "",
+      ),
+  );
 }
 
 /** The name of a checkpoint in its table's folder: as texts they have the order of the sizes. */

@@ -47,7 +47,8 @@ for (const [name, { open, broken }] of Object.entries(stores)) {
 
   Deno.test(`${name} gives each table its own place, whatever its name`, async () => {
     const id = newTable();
-    const tables = [id, `${id}_old`, `${id}x`, `other.${id}`, `../${id}`, `.${id}`, `${id}/a b`, `${id}%ü"`];
+    const tables = [id, `${id}_old`, `${id}x`, `other.${id}`, `../${id}`, `.${id}`, `${id}/a b`, `${id}%ü"`]
+      .concat(id.toUpperCase());
     await Promise.all(tables.map((table, index) => open().put(table, index + 1, `${table}\n`)));
     for (const [index, table] of tables.entries()) {
       assert.deepEqual(await open().latest(table), { size: index + 1, note: `${table}\n` }, table);
