@@ -6,13 +6,12 @@
  * of their bytes in UTF-8.
  */
 export function checkpointFolder(table: string): string {
-  return table.replace(
-    /^\.|[^a-z0-9_.-]/gu,
-    (character) =>
-      [...new TextEncoder().encode(character)].map((byte) => `=${byte.toString(16).padStart(2, "0")}`).join(
-        "",
-      ),
-  );
+  return table.replace(/^\.|[^a-z0-9_.-]/gu, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  const bytes = [...new TextEncoder().encode(character)];
+  return bytes.map((byte) => `=${byte.toString(16).padStart(2, "0")}`).join("");
 }
 
 /** The name of a checkpoint in its table's folder: as texts they have the order of the sizes. */
