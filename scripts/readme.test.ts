@@ -4,6 +4,7 @@ import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { shellEnvironment } from "./stack/environment.ts";
 import { projectRoot } from "./stack/paths.ts";
+import type { Stack } from "./stack/stack.ts";
 import { testStack } from "./testing/stack.ts";
 
 const readme = await Deno.readTextFile(join(projectRoot, "README.md"));
@@ -25,6 +26,18 @@ async function run(command: string, env: Record<string, string>) {
 
 const commands = blocks("sh");
 
+/** Has a table's checkpoint published. */
+async function publish(stack: Stack, table: string): Promise<void> {
+  await stack.sql`update public.notification_channels set enabled = true where name = 'store'`;
+  await stack.sql`select private.publish(${table})`;
+  const response = await fetch(`${stack.url}/functions/v1/publish-checkpoints`, {
+    method: "POST",
+    headers: { apikey: stack.secrets.secretKey },
+    body: "{}",
+  });
+  assert.deepEqual([response.status, (await response.json()).held_count], [200, 0]);
+}
+
 Deno.test("every task that the README and the guides name exists", async () => {
   const contributing = await Deno.readTextFile(join(projectRoot, ".github/CONTRIBUTING.md"));
   const named = [...(readme + contributing).matchAll(/deno@[\d.]+ task ([a-z-]+)/g)].map(([, task]) => task!);
@@ -42,18 +55,22 @@ Deno.test("the README's SQL and commands do what they promise on a fresh project
         await stack.sql.unsafe(sql);
       });
     }
-    const runnable = commands.filter((command) => /^curl|task connect/.test(command));
-    assert.equal(runnable.length, 3);
+    const checkpoints = await Deno.makeTempDir();
+    await publish(stack, "receipts");
+    const runnable = commands.filter((command) => /^curl|task (connect|fetch-checkpoints)/.test(command));
+    assert.equal(runnable.length, 4);
     for (const command of runnable) {
       await t.step(`runs: ${command.split("\n")[0]}`, async () => {
-        const { code, stdout, stderr } = await run(command, shellEnvironment(stack.env));
+        const written = command.replaceAll(".stack/checkpoints", checkpoints);
+        const { code, stdout, stderr } = await run(written, shellEnvironment(stack.env));
         assert.equal(code, 0, stderr);
         if (command.includes("X-Force-Failure")) assert.match(stdout, /Token expired/);
         else if (command.startsWith("curl")) {
           const [promised] = blocks("json");
           const { recovery_id, ...answer } = JSON.parse(stdout);
           assert.deepEqual({ ...answer, recovery_id: "0c4a…" }, JSON.parse(promised!), recovery_id);
-        } else assert.equal((await stack.sql`select from user_integrations`).length, 1);
+        } else if (command.includes("verify-audit")) assert.match(stdout, /receipts/);
+        else assert.equal((await stack.sql`select from user_integrations`).length, 1);
       });
     }
   } finally {
