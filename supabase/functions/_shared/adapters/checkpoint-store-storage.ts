@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { type CheckpointStore, CheckpointStoreError, type Egress, EgressError } from "../ports.ts";
 import { checkpointFolder, checkpointName, sizeOfCheckpoint } from "./checkpoint-name.ts";
 
@@ -69,25 +70,26 @@ export function storageCheckpointStore(
         offset: 0,
         sortBy: { column: "name", order: "desc" },
       });
-      if (answer.status === 404) return null;
-      if (!answer.ok) throw refused("list the checkpoints", answer);
-      const names = namesIn(answer.body, folder);
+      if (lacksBucket(answer)) return null;
+      const names = answer.ok && namesIn(answer.body, folder);
+      if (!names) throw refused("list the checkpoints", answer);
       const sizes = names.map(sizeOfCheckpoint).filter((size) => size !== null);
-      if (sizes.length === 0) {
-        if (names.length < LIST_LIMIT) return null;
+      const size = Math.max(...sizes);
+      if (names.length === LIST_LIMIT && sizes[0] !== size) {
         throw new CheckpointStoreError(
           "checkpoint_store.unreadable",
-          `Among so many other objects in ${BUCKET}/${folder} no checkpoint is found: move them away.`,
+          `The newest checkpoint in ${BUCKET}/${folder} is not among the ${LIST_LIMIT} objects that are listed first. ` +
+            "Move everything else away.",
         );
       }
-      const size = Math.max(...sizes);
+      if (sizes.length === 0) return null;
       return { size, note: await read(`${folder}/${checkpointName(size)}`) };
     },
     async put(table, size, note) {
       const path = `${checkpointFolder(table)}/${checkpointName(size)}`;
       const upload = () => call("POST", `object/${BUCKET}/${path}`, { type: "text/plain", body: note });
       let answer = await upload();
-      if (answer.status === 404) {
+      if (lacksBucket(answer)) {
         await createBucket();
         answer = await upload();
       }
@@ -97,10 +99,19 @@ export function storageCheckpointStore(
   };
 }
 
-/** The hosted Storage lists names within the folder, others list whole paths. */
-function namesIn(body: string, folder: string): string[] {
-  const entries = JSON.parse(body) as { name: string }[];
-  return entries.map(({ name }) => name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : name);
+/** Any other 404 is not Storage's: nobody knows then what is stored. */
+function lacksBucket({ status, body }: Answer): boolean {
+  return status === 404 && fieldOf(body, "message") === "Bucket not found";
+}
+
+/** The hosted Storage lists names within the folder, others list whole paths. Nothing for what is no list. */
+function namesIn(body: string, folder: string): string[] | undefined {
+  try {
+    const entries = z.array(z.object({ name: z.string() })).parse(JSON.parse(body));
+    return entries.map(({ name }) => name.startsWith(`${folder}/`) ? name.slice(folder.length + 1) : name);
+  } catch {
+    return undefined;
+  }
 }
 
 function refused(what: string, { status, body }: Answer): CheckpointStoreError {

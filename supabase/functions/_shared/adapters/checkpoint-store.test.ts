@@ -98,6 +98,31 @@ Deno.test("other things in a table's place are passed over, unless they hide the
   await assert.rejects(store.latest("hidden"), { code: "checkpoint_store.unreadable" });
 });
 
+/** A Storage that answers the same to everything. */
+function answering(status: number, body: string): CheckpointStore {
+  const send = () => Promise.resolve({ status, headers: {}, body });
+  return createCheckpointStore({ folder: null, project, egress: { send } });
+}
+
+for (
+  const [what, status, body] of [
+    ["a 404 of something before Storage", 404, `{"message":"no Route matched with those values"}`],
+    ["a page", 200, "<html>"],
+    ["an object instead of a list", 200, "{}"],
+    ["a list of something else", 200, "[null]"],
+  ] as const
+) {
+  Deno.test(`${what} is no empty store`, async () => {
+    await assert.rejects(answering(status, body).latest("receipts"), { code: "checkpoint_store.refused" });
+  });
+}
+
+Deno.test("a list that begins with older checkpoints, and may go on, does not tell the newest", async () => {
+  const names = Array.from({ length: 100 }, (_, size) => ({ name: `${String(size).padStart(20, "0")}.txt` }));
+  const store = answering(200, JSON.stringify(names));
+  await assert.rejects(store.latest("receipts"), { code: "checkpoint_store.unreadable" });
+});
+
 Deno.test.afterAll(async () => {
   await stack.stop();
   await Deno.remove(folder, { recursive: true });
