@@ -78,7 +78,7 @@ async function checkProof(kind: string, file: string | undefined): Promise<void>
 }
 
 async function verifyDatabase(names: string[]): Promise<void> {
-  const url = values["database-url"] as string | undefined ?? Deno.env.get("DATABASE_URL") ??
+  const url = values["database-url"] as string | undefined || Deno.env.get("DATABASE_URL") ||
     exitWithUsage("No database is named: use --database-url or set DATABASE_URL.", usage);
   const checkpoints = values.checkpoints === undefined
     ? []
