@@ -74,7 +74,7 @@ comment on function private.immutable_table(text) is
   'The entry of an immutable table, by its name with or without schema; raises audit.table_unknown or audit.not_immutable.';
 
 create function private.column_list(p_table regclass) returns text[]
-language sql stable set search_path = '' as $$
+language sql stable set search_path = '' set quote_all_identifiers = off as $$
   select array_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) order by a.attnum)
   from pg_catalog.pg_attribute a where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped;
 $$;
