@@ -10,7 +10,11 @@ Deno.test.beforeEach(async () => {
   // Each test is about its own log.
   await world.stack.sql`delete from outbox`;
   await world.stack.sql`update notification_channels set leased_until = null`;
-  world.storage.fails = world.witness.fails = world.witness.deaf = false;
+  world.storage.fails =
+    world.witness.fails =
+    world.witness.deaf =
+    world.witness.fickle =
+      false;
 });
 
 /** A run's counts: published, to be repeated, held. */
@@ -143,6 +147,27 @@ Deno.test("a witness whose answer got lost says what it has seen, and gets a pro
   const sizes = world.witnessed.filter((statement) => statement.table === table)
     .map(({ previous_size, size }) => [previous_size, size]);
   assert.deepEqual(sizes, [[0, 5], [5, 7]]);
+});
+
+Deno.test("a witness that lost its memory gets a proof since what it remembers", async () => {
+  const table = await world.logOf(5);
+  await world.publish(table);
+  await world.grow(table, 2);
+  await world.publish(table);
+  world.witnessed.pop();
+  await world.grow(table, 1);
+  assert.equal((await world.publish(table)).success, true);
+  const statement = world.witnessed.at(-1)!;
+  assert.deepEqual([statement.size, statement.previous_size], [8, 5]);
+});
+
+Deno.test("a witness that says something else each time is not followed", async () => {
+  const table = await world.logOf(50);
+  world.witness.fickle = true;
+  assert.deepEqual(await counts(table), [1, 0, 1]);
+  const [waiting] = await world.stack.sql`select last_error from outbox
+    where channel = 'witness' and payload ->> 'table_name' = ${table}`;
+  assert.match(waiting!.last_error, /409/);
 });
 
 Deno.test("a worker that is killed after it stored a checkpoint leaves it to the next one to record it", async () => {

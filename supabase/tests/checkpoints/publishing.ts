@@ -26,8 +26,11 @@ export interface Publishing {
   witnessed: Statement[];
   /** What happens before Storage answers a request: nothing, unless replaced. */
   storage: { fails: boolean; onStored: () => Promise<unknown> };
-  /** `fails`: it answers nothing useful. `deaf`: it takes what it is sent, and its answer gets lost. */
-  witness: { fails: boolean; deaf: boolean };
+  /**
+   * `fails`: it answers nothing useful. `deaf`: it takes what it is sent, and its answer gets lost. `fickle`: each time
+   * it has seen one row more than it is told of.
+   */
+  witness: { fails: boolean; deaf: boolean; fickle: boolean };
   /** Makes an immutable table and seals `rows` rows of it; returns its name. */
   logOf(rows: number): Promise<string>;
   /** Inserts rows and seals them. */
@@ -52,7 +55,7 @@ export async function startPublishing(
   privateHosts: string[] = [],
 ): Promise<Publishing> {
   const storage: Publishing["storage"] = { fails: false, onStored: () => Promise.resolve() };
-  const witness = { fails: false, deaf: false };
+  const witness = { fails: false, deaf: false, fickle: false };
   const witnessed: Statement[] = [];
   const log: string[] = [];
   let target = "";
@@ -74,6 +77,7 @@ export async function startPublishing(
   const witnessServer = await listen(async (request, response) => {
     const statement: Statement = JSON.parse(await readBody(request));
     if (witness.fails) return void response.writeHead(503).end();
+    if (witness.fickle) return void response.writeHead(409).end(`${statement.previous_size + 1}`);
     const { status, text } = await examine(statement, witnessed, stack.secrets.auditVerifierKey);
     if (status === 200) witnessed.push(statement);
     if (witness.deaf) return void response.destroy();

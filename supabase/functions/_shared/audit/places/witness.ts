@@ -35,7 +35,7 @@ export const witness: Place = {
   },
 };
 
-/** Sends a checkpoint, and once more when the witness has seen more rows than the database knows of. */
+/** Sends a checkpoint, and once more when the witness has seen other rows than the database knows of. */
 async function sendSince(
   known: { size: number; root?: string },
   newest: SignedCheckpoint,
@@ -43,19 +43,23 @@ async function sendSince(
   deps: PublishDeps,
 ): Promise<Attempt> {
   const attempt = await send(known, newest, table, deps);
-  if (!("status" in attempt)) return attempt;
-  if (attempt.status === 422) {
-    throw new InconsistentError("rewritten", "The witness does not find its checkpoint in the newer one.");
-  }
-  const seen = attempt.status === 409 ? Number(/^\s*(\d{1,15})\s*$/.exec(attempt.body)?.[1] ?? -1) : -1;
+  const seen = seenBy(attempt);
+  if (seen === null || seen === known.size) return attempt;
   if (seen > newest.size) {
     throw new InconsistentError(
       "tail_cut",
       `The witness has seen ${seen} rows, and the newest checkpoint has only ${newest.size}.`,
     );
   }
-  // It took an earlier checkpoint, and its answer got lost.
-  return seen > known.size ? await sendSince({ size: seen }, newest, table, deps) : attempt;
+  // Its answer to an earlier checkpoint got lost, or its memory did.
+  return await send({ size: seen }, newest, table, deps);
+}
+
+/** How many rows a witness says that it has seen; null when it says something else. */
+function seenBy(attempt: Attempt): number | null {
+  if (!("status" in attempt) || attempt.status !== 409) return null;
+  const digits = /^\s*(\d{1,15})\s*$/.exec(attempt.body)?.[1];
+  return digits ? Number(digits) : null;
 }
 
 async function send(
@@ -66,7 +70,7 @@ async function send(
 ): Promise<Attempt> {
   const consistency_proof = await proveGrowth(table, known, { size, root }, database);
   try {
-    return await egress.send({
+    const answer = await egress.send({
       url: witnessUrl!,
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -81,6 +85,8 @@ async function send(
       timeoutMs: TIMEOUT_MS,
       maxResponseBytes: 64 * 1024,
     });
+    if (answer.status !== 422) return answer;
+    throw new InconsistentError("rewritten", "The witness does not find its checkpoint in the newer one.");
   } catch (error) {
     if (error instanceof EgressError) return { failed: error.code };
     throw error;
