@@ -89,6 +89,12 @@ async function verifyDatabase(names: string[]): Promise<void> {
     const tables = names.length > 0
       ? names.map((name) => immutable.includes(name) ? name : name.replace(/^public\./, ""))
       : [...new Set([...immutable, ...byTable.keys()])];
+    if (tables.length === 0) {
+      throw new Problem(
+        "audit.table_unknown",
+        "The database has no immutable table. Check that it is the right one.",
+      );
+    }
     if (checkpoints.length > 0 && !tables.some((table) => byTable.has(table))) {
       const known = [...byTable.keys()].slice(0, 10).join(", ");
       tellProblem(
@@ -125,7 +131,15 @@ try {
   else if (values.export !== undefined) tellVerdict(await verifyExport(values.export as string, readKeys()));
   else await verifyDatabase(words);
 } catch (error) {
-  if (!(error instanceof Problem)) throw error;
-  tellProblem(error);
+  if (error instanceof Problem) tellProblem(error);
+  else {
+    console.error(error);
+    tellProblem(
+      new Problem(
+        "audit.verifier_failed",
+        "The verifier failed, so that nothing is known. Report the error above.",
+      ),
+    );
+  }
 }
 Deno.exit(exitCode);

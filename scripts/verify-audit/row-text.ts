@@ -72,5 +72,5 @@ function writeField(field: Uint8Array, start: number): number {
 function reserve(fields: Fields, count: number): void {
   let size = 4;
   for (let i = 0; i < count; i++) size += 2 * (fields[i]?.length ?? 0) + 3;
-  if (size > scratch.length) scratch = Buffer.alloc(size * 2);
+  if (size > scratch.length) scratch = Buffer.alloc(Math.max(size, 2 * scratch.length));
 }
