@@ -3,6 +3,7 @@
  * a Markdown table. The figures are for reading: only a run whose counts do not match fails.
  */
 import { loadavg } from "node:os";
+import { benchAudit } from "./bench/audit.ts";
 import { BrokenRun, type Figure, toTable } from "./bench/figure.ts";
 import { benchIntake } from "./bench/intake.ts";
 import { benchSql } from "./bench/sql.ts";
@@ -15,6 +16,7 @@ const parts: Record<string, () => Promise<Figure[]>> = {
   intake: benchIntake,
   sql: benchSql,
   sweep: benchSweep,
+  audit: benchAudit,
   text: benchText,
   startup: benchStartup,
 };

@@ -14,6 +14,13 @@ Deno.test("an aim that was not reached is marked", () => {
   assert.match(lines({ ...figure, better: "more", aim: 7 })[2]!, /≥ 7 × \(missed\) \|$/);
 });
 
+Deno.test("a goal is a value of our own to reach, whatever the peer's is", () => {
+  assert.match(lines({ ...figure, better: "more", goal: 1_000 })[2]!, /≥ 1,000 reports\/s \|$/);
+  assert.match(lines({ ...figure, better: "more", goal: 2_000 })[2]!, /≥ 2,000 reports\/s \(missed\) \|$/);
+  assert.match(lines({ ...figure, better: "less", goal: 2_000 })[2]!, /≤ 2,000 reports\/s \|$/);
+  assert.match(lines({ ...figure, better: "less", goal: 1_000 })[2]!, /≤ 1,000 reports\/s \(missed\) \|$/);
+});
+
 Deno.test("the report is a Markdown table with one line for each figure", () => {
   const table = lines({ ...figure, better: "more" }, { ...figure, better: "less" });
   assert.equal(table.length, 4);

@@ -13,6 +13,8 @@ export interface Figure {
   better: "more" | "less";
   /** The ratio to reach, where one is set; a ratio above 1 is in our favour. */
   aim?: number;
+  /** The value to reach, where that is set instead. */
+  goal?: number;
 }
 
 /** The counts of a run do not match: something is broken, and its figures mean nothing. */
@@ -28,9 +30,15 @@ export function requireEqual(what: string, actual: number, expected: number): vo
 /** The figures as a Markdown table. */
 export function toTable(figures: Figure[]): string {
   const rows = figures.map((figure) => {
-    const { what, unit, ours, peer, peerIs, better, aim } = figure;
+    const { what, unit, ours, peer, peerIs, better, aim, goal } = figure;
     const ratio = better === "more" ? ours / peer : peer / ours;
-    const verdict = aim === undefined ? "" : `≥ ${format(aim)} ×${ratio >= aim ? "" : " (missed)"}`;
+    let verdict = "";
+    if (aim !== undefined) {
+      verdict = `≥ ${format(aim)} ×${ratio >= aim ? "" : " (missed)"}`;
+    } else if (goal !== undefined) {
+      const reached = better === "more" ? ours >= goal : ours <= goal;
+      verdict = `${better === "more" ? "≥" : "≤"} ${format(goal)} ${unit}${reached ? "" : " (missed)"}`;
+    }
     return [
       what,
       `${format(ours)} ${unit}`,
