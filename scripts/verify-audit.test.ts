@@ -93,6 +93,14 @@ async function tamper(table: string, statement: string): Promise<void> {
     alter table public.${table} enable trigger user`);
 }
 
+/** The URL of a role that may select, and from which row-level security hides everything. */
+async function roleWithoutRows(): Promise<string> {
+  const name = `role_${crypto.randomUUID().slice(0, 8)}`;
+  await sql.unsafe(`create role ${name} login password 'canary'; grant usage on schema public to ${name};
+    grant select on all tables in schema public to ${name}`);
+  return Object.assign(new URL(database.url), { username: name, password: "canary" }).href;
+}
+
 Deno.test("a sound log is said to be so, with as much as was compared", async () => {
   await sealedTable("sound");
   const { code, output, errors } = await run(["sound", `--checkpoints=${folder}/sound`, ours.key]);
@@ -159,15 +167,23 @@ Deno.test("what cannot be verified is neither sound nor damaged: exit code 2 and
     [["nowhere"], /^audit\.table_unknown: /],
     [["settings"], /^audit\.not_immutable: /],
     [["unclear", `--checkpoints=${foreign}`, ours.key], /^audit\.checkpoint_foreign: /],
-    [["unclear", `--checkpoints=${folder}/sound`, ours.key], /^audit\.checkpoint_foreign: /],
+    [["unclear", `--checkpoints=${folder}/sound`, ours.key], /^audit\.checkpoint_missing: /],
     [["unclear", `--checkpoints=${broken}`, ours.key], /^audit\.checkpoint_invalid: /],
+    [
+      ["sound", "unclear", `--checkpoints=${folder}/sound`, ours.key],
+      /^audit\.checkpoint_missing: .* unclear/,
+    ],
     [["unclear", "--checkpoints=/nowhere", ours.key], /^audit\.checkpoint_invalid: /],
     [["unclear", `--checkpoints=${old}`, impostor.key], /^audit\.key_mismatch: /],
     [["unclear", `--checkpoints=${old}`, "--key=x"], /^audit\.key_invalid: /],
+    [["unclear", ours.key], /^--key is of no use without --checkpoints\. Usage: /],
     [["unclear", `--checkpoints=${old}`], /--key is needed here\. Usage: /],
     [["unclear"], /^audit\.database_unreachable: /, { DATABASE_URL: unreachable }],
     [["unclear"], /^audit\.database_unreachable: /, { DATABASE_URL: wrongPassword }],
     [["unclear"], /^audit\.database_unreachable: /, { DATABASE_URL: "postgresql://a:can ary@[" }],
+    [["unclear"], /^audit\.database_unreachable: /, { DATABASE_URL: "postgresql://a:can%zzary@127.0.0.1:9" }],
+    [["unclear"], /^audit\.database_unreadable: /, { DATABASE_URL: await roleWithoutRows() }],
+    [[], /^audit\.database_unreadable: /, { DATABASE_URL: await roleWithoutRows() }],
     [["unclear"], /^No database is named: /, { DATABASE_URL: "" }],
     [["unclear", "--nonsense"], /Usage: /],
     [["inclusion"], /Usage: /],
@@ -180,6 +196,24 @@ Deno.test("what cannot be verified is neither sound nor damaged: exit code 2 and
     assert.match(errors, expected);
     assert.ok(!/can ?ary/.test(errors), errors);
   }
+});
+
+Deno.test("a database that says that it has no immutable table is not sound", async () => {
+  const tables = ["immutable_tables", "audit_blocks"];
+  await sql.unsafe(
+    tables.map((name) =>
+      `alter table public.${name} rename to kept_${name};
+     create view public.${name} as select * from public.kept_${name} where false;`
+    ).join("\n"),
+  );
+  const { code, errors } = await run([]).finally(() =>
+    sql.unsafe(
+      tables.map((name) => `drop view public.${name}; alter table public.kept_${name} rename to ${name};`)
+        .join("\n"),
+    )
+  );
+  assert.equal(code, 2);
+  assert.match(errors, /^audit\.table_unknown: The database has no immutable table/);
 });
 
 Deno.test("damage outweighs what could not be found out", async () => {

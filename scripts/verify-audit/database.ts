@@ -43,20 +43,7 @@ export async function withDatabase<T>(
   url: string,
   read: (database: AuditDatabase) => Promise<T>,
 ): Promise<T> {
-  if (!URL.canParse(url)) {
-    // What the driver says about it would quote it, with its password.
-    throw new Problem(
-      "audit.database_unreachable",
-      "The database URL is none. Write postgresql://user:password@host:5432/postgres, with % escapes.",
-    );
-  }
-  const sql = postgres(url, {
-    max: 1,
-    prepare: false,
-    fetch_types: false,
-    onnotice: () => {},
-    connect_timeout: 10,
-  });
+  const sql = connect(url);
   try {
     return await sql.begin("isolation level repeatable read read only", async (transaction) => {
       return await read(await AuditDatabase.in(transaction));
@@ -68,8 +55,27 @@ export async function withDatabase<T>(
   }
 }
 
+function connect(url: string): postgres.Sql {
+  try {
+    return postgres(url, {
+      max: 1,
+      prepare: false,
+      fetch_types: false,
+      onnotice: () => {},
+      connect_timeout: 10,
+    });
+  } catch {
+    // What the driver says about it would quote it, with its password.
+    throw new Problem(
+      "audit.database_unreachable",
+      "The database URL is none. Write postgresql://user:password@host:5432/postgres, with % escapes.",
+    );
+  }
+}
+
 /** Messages of the driver and of PostgreSQL never hold the password. */
 function problemOf(error: unknown): unknown {
+  if (error instanceof Problem) return error;
   if (error instanceof postgres.PostgresError && !/^(28|3D|08|57P)/.test(error.code)) {
     return new Problem(
       "audit.database_unreadable",

@@ -74,7 +74,7 @@ export function describe(verdict: Verdict): string[] {
     lines.push(`  ${count(notLookedAt, "row")} not looked at, only their leaf hashes.`);
   }
   lines.push(...verdict.notes.map((note) => `  ${note}`));
-  if (checkpoints.agreeing > 0) {
+  if (checkpoints.newestSize > 0) {
     lines.push(
       `  ${count(checkpoints.agreeing, "checkpoint")} agreed, up to a size of ${checkpoints.newestSize}.`,
     );
