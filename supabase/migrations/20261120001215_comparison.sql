@@ -208,7 +208,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_moved bigint[];
   v_item private.damage;
-  v_named private.damage[] := '{}';
+  v_named private.damage[] := array[]::private.damage[];
   v_columns text;
 begin
   select string_agg(case a.attname when 'immutable_seq' then 'o.seq as immutable_seq' else format('r.%I', a.attname) end, ', ') into v_columns

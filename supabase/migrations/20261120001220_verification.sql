@@ -101,7 +101,7 @@ create function private.end_damage(
 ) returns private.damage[]
 language plpgsql stable set search_path = '' as $$
 declare
-  v_damage private.damage[] := '{}';
+  v_damage private.damage[] := array[]::private.damage[];
   v_size bigint := coalesce(p_head.size, 0);
   v_last_seq bigint := coalesce(p_head.last_seq, 0);
   v_kept bigint := v_size - coalesce((select b.size from public.audit_blocks b where b.table_name = p_table.name and b.last_seq = p_dropped_seq), 0);
@@ -228,7 +228,7 @@ begin
   elsif coalesce(p_checkpoint ->> 'size', '') !~ '^\d{1,18}$' then
     raise exception using errcode = 'PT422', hint = 'audit.checkpoint_invalid', message = 'A checkpoint is {"size": how many rows, "root": 32 bytes in base64}; this one has no such size.';
   else
-    size := p_checkpoint ->> 'size';
+    size := (p_checkpoint ->> 'size')::bigint;
     root := private.checkpoint_root(p_checkpoint ->> 'root');
   end if;
 end $$;

@@ -172,7 +172,7 @@ declare
   v_last bigint;
   v_recheck bigint;
   v_new jsonb;
-  v_old jsonb := '{"damage": []}';
+  v_old jsonb := '{"damage": []}'::jsonb;
   v_found jsonb;
   v_covered nummultirange;
 begin
