@@ -168,3 +168,13 @@ Deno.test("wrong use is said, with exit code 2, and a file that is there stays a
   const unknown = await run("export-audit", "nowhere", `--out=${join(folder, "none.jsonl")}`);
   assert.match(unknown.errors, /^audit\.table_unknown/);
 });
+
+for (const address of ["a:canary@127.0.0.1:99999/x", "a:can%zzary@127.0.0.1/x", "a:canary@127.0.0.1:9/x"]) {
+  Deno.test(`a database that cannot be reached is said in one line, without its password: ${address}`, async () => {
+    const url = `--database-url=postgresql://${address}`;
+    const { code, errors } = await run("export-audit", "kept", `--out=${join(folder, "no.jsonl")}`, url);
+    assert.equal(code, 1);
+    assert.match(errors, /^Nothing was exported: .*\n$/);
+    assert.doesNotMatch(errors, /canary|zz/);
+  });
+}

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
-import postgres, { type TransactionSql } from "postgres";
+import postgres, { type Sql, type TransactionSql } from "postgres";
 import { exitWithUsage, readArguments } from "./command-line.ts";
 import { exists } from "./stack/files.ts";
 
@@ -33,19 +33,19 @@ const before = values.before as string | undefined;
 const url = (values["database-url"] as string | undefined) ?? Deno.env.get("DATABASE_URL");
 if (!table || !out) exitWithUsage("A table and a file are needed.", USAGE);
 if (!url) exitWithUsage("No database is named: set DATABASE_URL or use --database-url.", USAGE);
-if (before && Number.isNaN(Date.parse(before))) exitWithUsage(`"${before}" is no date.`, USAGE);
+if (before && !/^\d{4}-\d\d-\d\d$/.test(before)) exitWithUsage(`"${before}" is no date.`, USAGE);
 
 try {
   await exportTo(out, url, table, before ?? null);
 } catch (error) {
   const { hint, message } = error as { hint?: string; message: string };
-  console.error(hint ? `${hint}: ${message}` : message);
+  console.error(hint ? `${hint}: ${message}` : `Nothing was exported: ${message}`);
   Deno.exit(1);
 }
 
 async function exportTo(path: string, url: string, table: string, before: string | null): Promise<void> {
   if (await exists(path)) throw new Error(`There is already a file ${path}. Choose another name.`);
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 10 });
+  const sql = connect(url);
   try {
     // One snapshot, so that blocks and rows fit however long it takes.
     await sql.begin("isolation level repeatable read", async (snapshot) => {
@@ -60,6 +60,15 @@ async function exportTo(path: string, url: string, table: string, before: string
     });
   } finally {
     await sql.end({ timeout: 1 });
+  }
+}
+
+function connect(url: string): Sql {
+  try {
+    return postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 10 });
+  } catch {
+    // What the driver says about it would quote it, with its password.
+    throw new Error("the database URL is none. Write postgresql://user:password@host:5432/postgres.");
   }
 }
 
