@@ -40,7 +40,7 @@ begin
   -- Its name as immutable_tables has it comes first: that is written without quotes, whatever the name needs.
   select c.oid into v_table
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where (n.nspname = 'public' and c.relname = p_table) or (c.relname = substr(p_table, length(n.nspname) + 2) and n.nspname || '.' || c.relname = p_table)
+  where (n.nspname = 'public' and c.relname = p_table) or (c.relname = split_part(p_table, '.', -1) and n.nspname || '.' || c.relname = p_table)
   order by n.nspname <> 'public' limit 1;
   if found then
     return v_table;

@@ -133,6 +133,7 @@ create function private.seal_limit(p_table public.immutable_tables) returns bigi
 language plpgsql set search_path = '' as $$
 declare
   v_last_seq bigint := coalesce(pg_sequence_last_value(p_table.sequence_name::regclass), 0);
+  v_class regclass := private.find_table(p_table.name);
   v_writers text[];
 begin
   if v_last_seq < p_table.sealed_seq or not exists (
@@ -148,7 +149,7 @@ begin
   from pg_catalog.pg_locks l
   where l.locktype = 'relation' and l.mode = 'RowExclusiveLock' and l.granted and l.pid is distinct from pg_backend_pid()
     and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
-    and l.relation = private.find_table(p_table.name);
+    and l.relation = v_class;
   if v_writers = '{}' then
     update public.immutable_tables t set pending_seq = null, pending_writers = null where t.name = p_table.name and t.pending_seq is not null;
     return greatest(v_last_seq, p_table.sealed_seq);
