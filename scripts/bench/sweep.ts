@@ -25,6 +25,7 @@ export async function benchSweep(): Promise<Figure[]> {
   const database = await benchDatabase();
   try {
     await database.sql`create table public.outcomes (like public.audit_log including all)`;
+    await database.sql`select private.make_immutable('public.outcomes')`;
     const ours = await recoveriesPerSecond(database);
     const byDefault = await jobsPerSecond(database, {}, doNothing);
     const batched: number[] = [];

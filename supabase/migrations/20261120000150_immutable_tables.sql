@@ -210,7 +210,7 @@ end $$;
 comment on function private.hash_rows(regclass) is 'Gives a table its column leaf_hash, with the hash of each row it has.';
 
 create function private.make_immutable(p_table text) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set client_min_messages = 'warning' as $$
 declare
   v_table regclass := private.find_table(p_table);
   v_name text := private.immutable_name(v_table);

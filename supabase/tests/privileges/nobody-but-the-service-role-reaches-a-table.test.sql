@@ -17,6 +17,7 @@ select seal_audit('sealed_notes');
 select record_publication('sealed_notes', 'store', 1024, encode(sha256(''), 'base64'), 'a note');
 select refuse_publication('sealed_notes', 'witness', 'rewritten', 'another root');
 drop table public.sealed_notes;
+select private.verify_audit();
 
 create temp table reachable as
 select c.oid::regclass as name, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
