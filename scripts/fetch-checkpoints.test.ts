@@ -52,7 +52,22 @@ Deno.test("a copy remembers: a checkpoint that was replaced or taken away is an 
   assert.deepEqual([gone.code, /is there no more/.test(gone.errors)], [1, true]);
 });
 
+Deno.test("a table whose checkpoint cannot be copied does not keep those of others from it", async () => {
+  const table = await world.logOf(5);
+  await world.publish(table);
+  assert.deepEqual(await run("fetch-checkpoints", folder, "nowhere", table), {
+    code: 1,
+    output: `${table}: 5 rows\n`,
+    errors: "nowhere: no checkpoint was published yet.\n",
+  });
+});
+
 Deno.test("what cannot be fetched is said in one line", async () => {
+  const file = await Deno.makeTempFile({ dir: folder });
+  const misplaced = await run("fetch-checkpoints", `${file}/copies`, "nowhere");
+  assert.deepEqual([misplaced.code, misplaced.output, misplaced.errors.split("\n").length], [1, "", 2]);
+  assert.match(misplaced.errors, /Not a directory/);
+
   const { code, output, errors } = await run("fetch-checkpoints", folder, "nowhere");
   assert.deepEqual([code, output, errors], [1, "", "nowhere: no checkpoint was published yet.\n"]);
   assert.equal((await run("fetch-checkpoints")).code, 2);

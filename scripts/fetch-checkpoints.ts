@@ -8,6 +8,7 @@ import { runCommand } from "./data-api.ts";
 import { createCheckpointStore } from "../supabase/functions/_shared/adapters/checkpoint-store.ts";
 import { createEgress } from "../supabase/functions/_shared/adapters/egress.ts";
 import { hostAndPort } from "../supabase/functions/_shared/core/egress/host-and-port.ts";
+import type { CheckpointStore } from "../supabase/functions/_shared/ports.ts";
 
 const usage = "fetch-checkpoints <folder> <table>...";
 const { words: [folder, ...tables] } = readArguments(usage, {}, Infinity);
@@ -20,26 +21,39 @@ await runCommand(async () => {
       "The environment lacks SUPABASE_URL or SUPABASE_SECRET_KEY. For the local stack: . .stack/env",
     );
   }
+  if (!URL.canParse(url)) {
+    throw new Error("SUPABASE_URL is no address. Write https://<project-ref>.supabase.co.");
+  }
   const parts = { project: { url, secretKey }, egress: createEgress({ privateHosts: [hostAndPort(url)] }) };
   await Deno.mkdir(folder, { recursive: true });
-  const store = createCheckpointStore({ ...parts, folder: null });
+  const published = createCheckpointStore({ ...parts, folder: null });
   const copies = createCheckpointStore({ ...parts, folder });
   for (const table of tables) {
-    const newest = await store.latest(table);
-    const known = await copies.latest(table);
-    if ((newest?.size ?? 0) < (known?.size ?? 0)) {
-      throw new Error(
-        `${table}: a checkpoint of ${known!.size} rows was there before, and is there no more.`,
-      );
+    try {
+      console.log(`${table}: ${await copyNewest(table, published, copies)} rows`);
+    } catch (error) {
+      console.error(`${table}: ${(error as Error).message}`);
+      Deno.exitCode = 1;
     }
-    if (!newest) throw new Error(`${table}: no checkpoint was published yet.`);
-    if (await copies.put(table, newest.size, newest.note) !== newest.note) {
-      throw new Error(
-        `${table}: the checkpoint of ${newest.size} rows is not the one that was there before.`,
-      );
-    }
-    console.log(`${table}: ${newest.size} rows`);
   }
 });
 // The time limits of the requests would keep the process for ten more seconds.
-Deno.exit(0);
+Deno.exit();
+
+/** Resolves to the size of the checkpoint that the copies have then. */
+async function copyNewest(
+  table: string,
+  published: CheckpointStore,
+  copies: CheckpointStore,
+): Promise<number> {
+  const newest = await published.latest(table);
+  const known = await copies.latest(table);
+  if (known && (newest?.size ?? 0) < known.size) {
+    throw new Error(`a checkpoint of ${known.size} rows was there before, and is there no more.`);
+  }
+  if (!newest) throw new Error("no checkpoint was published yet.");
+  if (await copies.put(table, newest.size, newest.note) !== newest.note) {
+    throw new Error(`the checkpoint of ${newest.size} rows is not the one that was there before.`);
+  }
+  return newest.size;
+}

@@ -59,7 +59,7 @@ async function asStoreErrors<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw new CheckpointStoreError(
       "checkpoint_store.unreachable",
-      `The folder of AUDIT_CHECKPOINT_DIR cannot be used: ${(error as Error).message}`,
+      `The folder of checkpoints cannot be used: ${(error as Error).message}`,
     );
   }
 }
