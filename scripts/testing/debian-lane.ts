@@ -105,10 +105,11 @@ async function lint(url: string): Promise<PartResult> {
   return { passed: clean ? 1 : 0, failed: clean ? 0 : 1, details: output };
 }
 
-/** Every enabled timer must become a job, and pg_cron must run it with success. */
+/** Every enabled timer must become a job, and pg_cron must run it with success; the one that seals must have sealed. */
 async function timersRun(url: string): Promise<PartResult> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
+    await sql`insert into public.receipts (payer, amount_minor, currency) values ('ada', 100, 'EUR')`;
     await sql`select private.install_timers()`;
     const deadline = Date.now() + timersMustRunWithinMs;
     while (true) {
@@ -124,8 +125,14 @@ async function timersRun(url: string): Promise<PartResult> {
       const waiting = timers.filter((timer) => timer.runs === 0);
       const failed = waiting.filter((timer) => timer.problem || !timer.installed);
       if (waiting.length === 0 || failed.length > 0 || Date.now() > deadline) {
-        const details = waiting.map((timer) => `${timer.name}: ${timer.problem ?? "never ran"}`).join("\n");
-        return { passed: timers.length - waiting.length, failed: waiting.length, details };
+        const sealed = await sql`select from public.audit_blocks where table_name = 'receipts' and rows = 1`;
+        const problems = waiting.map((timer) => `${timer.name}: ${timer.problem ?? "never ran"}`);
+        if (sealed.length !== 1) problems.push("seal-audit: sealed nothing");
+        return {
+          passed: timers.length + 1 - problems.length,
+          failed: problems.length,
+          details: problems.join("\n"),
+        };
       }
       await new Promise((resolve) => setTimeout(resolve, 1_000));
     }
