@@ -26,6 +26,9 @@ comment on column public.audit_publications.published_at is 'When the place took
 
 create index audit_publications_place_idx on public.audit_publications (place);
 comment on index public.audit_publications_place_idx is 'For the foreign key.';
+create index audit_publications_begun_idx on public.audit_publications (table_name, place, size) where published_at is null;
+comment on index public.audit_publications_begun_idx is 'What was begun and not finished, among all that was published.';
+
 create table public.audit_refusals (
   table_name text not null references public.immutable_tables (name),
   place text not null references public.notification_channels (name) on update cascade,
@@ -125,13 +128,14 @@ declare
   v_place text := private.checkpoint_place(p_place);
   v_found jsonb;
 begin
-  select jsonb_object_agg(f.state, f.publication) into v_found
+  select jsonb_object_agg(f.state, jsonb_build_object('size', f.size, 'root', encode(f.root, 'base64'), 'note', f.note,
+    'reference', f.reference, 'begunAt', f.begun_at, 'publishedAt', f.published_at)) into v_found
   from (
-    select distinct on (state) case when p.published_at is null then 'begun' else 'published' end as state, jsonb_build_object(
-      'size', p.size, 'root', encode(p.root, 'base64'), 'note', p.note, 'reference', p.reference, 'begunAt', p.begun_at,
-      'publishedAt', p.published_at) as publication
-    from public.audit_publications p where p.table_name = v_name and p.place = v_place
-    order by state, p.size desc
+    (select 'published' as state, p.* from public.audit_publications p
+     where p.table_name = v_name and p.place = v_place and p.published_at is not null order by p.size desc limit 1)
+    union all
+    (select 'begun', p.* from public.audit_publications p
+     where p.table_name = v_name and p.place = v_place and p.published_at is null order by p.size desc limit 1)
   ) f;
   return jsonb_build_object('published', null, 'begun', null) || coalesce(v_found, '{}');
 end $$;

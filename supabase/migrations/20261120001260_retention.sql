@@ -1,6 +1,10 @@
 -- Retention: what is sealed, published and exported can be dropped, whole blocks from the oldest on. The blocks
 -- themselves stay, so that the tree stays whole and what was exported can still be proved.
 
+create index audit_log_dropped_idx on public.audit_log (resource, immutable_seq)
+where subsystem = 'audit' and action = 'segment.dropped';
+comment on index public.audit_log_dropped_idx is 'Up to where each immutable table was dropped, however many other entries are about it.';
+
 create function private.dropped_seq(p_table text) returns bigint
 language plpgsql stable set search_path = '' as $$
 declare

@@ -35,10 +35,10 @@ left join public.audit_verifications v on v.table_name = t.name
 cross join lateral (
   select coalesce(jsonb_object_agg(p.place, jsonb_build_object('size', p.size, 'published_at', p.published_at,
     'age_seconds', extract(epoch from now() - p.published_at)::bigint)), '{}') as checkpoints
-  from (
-    select distinct on (a.place) a.place, a.size, a.published_at from public.audit_publications a
-    where a.table_name = t.name and a.published_at is not null order by a.place, a.size desc
-  ) p
+  from public.notification_channels n cross join lateral (
+    select a.place, a.size, a.published_at from public.audit_publications a
+    where a.table_name = t.name and a.place = n.name and a.published_at is not null order by a.size desc limit 1
+  ) p where n.purpose = 'checkpoints'
 ) c;
 comment on view public.audit_status is 'Every immutable table: how far it is sealed, verified and published, and what is damaged.';
 comment on column public.audit_status.table_name is 'The immutable table.';
