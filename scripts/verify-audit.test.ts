@@ -3,6 +3,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import postgres from "postgres";
 import { projectRoot } from "./stack/paths.ts";
 import { testDatabase } from "./testing/stack.ts";
+import { hashBlock } from "./verify-audit/block.ts";
 import { sha256 } from "./verify-audit/merkle.ts";
 
 const database = await testDatabase();
@@ -307,7 +308,37 @@ Deno.test("an export is verified offline, and what was changed in it is found", 
     change(line);
     return lines.with(at, JSON.stringify(line));
   };
+  /** Says of the second block that its first number is void, and that each row has the next one. */
+  const renumbered = lines.map((text, at) => {
+    const line = JSON.parse(text);
+    if (at > 102 && line.type === "row") line.seq++;
+    if (at !== 102) return JSON.stringify(line);
+    const [root, prevHash] = [line.root, line.prev_hash].map((hash) => Buffer.from(hash, "base64"));
+    const rowHash = hashBlock("exported", {
+      ...{
+        number: 2,
+        firstSeq: 101,
+        lastSeq: 201,
+        voids: [[101, 101]],
+        firstPosition: 100,
+        rows: 100,
+        size: 200,
+      },
+      ...{ root: root!, columns: line.columns.join(","), sealedAt: line.sealed_at, prevHash: prevHash! },
+      rowHash: Buffer.alloc(0),
+    });
+    return JSON.stringify({
+      ...line,
+      last_seq: 201,
+      voids: [[101, 101]],
+      row_hash: rowHash.toString("base64"),
+    });
+  });
   const cases: [RegExp, string[]][] = [
+    [
+      /DAMAGED.*\n {2}reordered: numbers 102 to 201 \(100 rows\): their texts have other numbers\n/,
+      renumbered,
+    ],
     [/edited: numbers 1 to 100: somewhere in them/, changed(5, (row) => row.leaf = `${row.leaf}x`)],
     [/deleted: number 4$/m, lines.toSpliced(5, 1)],
     [

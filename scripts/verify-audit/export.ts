@@ -8,7 +8,7 @@ import { type Line, lineShape } from "./export-lines.ts";
 import { Tree, treeOf } from "./merkle.ts";
 import { Problem } from "./problem.ts";
 import { isConsistent } from "./proofs.ts";
-import { hashLeafText } from "./row-text.ts";
+import { fieldOf, hashLeafText } from "./row-text.ts";
 import { parseJson, Refusal } from "./shapes.ts";
 import type { VerifierKey } from "./signed-note.ts";
 import { conclude, newVerdict, type Verdict } from "./verdict.ts";
@@ -62,6 +62,8 @@ class ExportCheck {
   #before: Block | undefined;
   #block: Block | undefined;
   #numbers: RowNumbers | undefined;
+  /** The index of the rows' own numbers in their texts. */
+  #seqColumn = 0;
   #next = 0;
   /** Whether all rows so far have the roots of their blocks. */
   #isTreeKnown = true;
@@ -119,6 +121,7 @@ class ExportCheck {
     for (const problem of blockProblems(this.#segment.table, block, before)) this.#rewritten(block, problem);
     this.#block = block;
     this.#numbers = new RowNumbers(block);
+    this.#seqColumn = content.columns.indexOf("immutable_seq bigint");
     this.#next = 0;
     this.#verdict.blocks++;
     this.#verdict.voids += block.lastSeq - block.firstSeq + 1 - block.rows;
@@ -138,6 +141,8 @@ class ExportCheck {
     } else {
       this.#miss(index);
       this.#next = index + 1;
+      if (fieldOf(leaf, this.#seqColumn) === String(seq)) return;
+      this.#damage.add({ ...damage, kind: "reordered", detail: "their texts have other numbers" });
     }
   }
 

@@ -29,6 +29,19 @@ export function rowText(fields: Fields): string {
   return write(fields, fields.length).toString("utf8", 2);
 }
 
+/** One field of a leaf text, as it is written there; empty when there is none. */
+export function fieldOf(leafText: string, index: number): string {
+  let [start, quoted] = [1, false];
+  for (let at = start; at < leafText.length; at++) {
+    const character = leafText[at];
+    if (character === '"') quoted = !quoted;
+    if (quoted || (character !== "," && character !== ")")) continue;
+    if (index-- === 0) return leafText.slice(start, at);
+    start = at + 1;
+  }
+  return "";
+}
+
 /** The leaf's prefix and the first `count` fields; valid until the next call. */
 function write(fields: Fields, count: number): Buffer {
   reserve(fields, count);
