@@ -188,6 +188,10 @@ Deno.test("what cannot be verified is neither sound nor damaged: exit code 2 and
     [["unclear"], /^No database is named: /, { DATABASE_URL: "" }],
     [["unclear", "--nonsense"], /Usage: /],
     [["inclusion"], /Usage: /],
+    [["unclear", `--checkpoint=${old}`], /^--checkpoint is of no use here\. Usage: /],
+    [["--export=x", `--checkpoints=${folder}`, ours.key], /^--checkpoints is of no use here\. Usage: /],
+    [["unclear", "--export=x", ours.key], /^Unexpected argument 'unclear'\. Usage: /],
+    [["inclusion", "x", "y", `--checkpoint=${old}`, ours.key], /^Unexpected argument 'y'\. Usage: /],
     [["--export=/nowhere", ours.key], /^audit\.export_invalid: /],
     [["--export=x"], /--key is needed here/],
   ];

@@ -49,6 +49,13 @@ async function readFile(path: string | undefined, code: string): Promise<string>
   }
 }
 
+/** An option or a word that would be passed over is a misunderstanding, and no verdict is given on it. */
+function allowOnly(options: string[], mostWords: number): void {
+  const option = Object.keys(values).find((name) => !options.includes(name));
+  if (option) exitWithUsage(`--${option} is of no use here.`, usage);
+  if (words.length > mostWords) exitWithUsage(`Unexpected argument '${words[mostWords]}'.`, usage);
+}
+
 let exitCode = 0;
 
 /** Damage outweighs what could not be found out. */
@@ -128,9 +135,16 @@ async function givenCheckpoints(path: string): Promise<Checkpoint[]> {
 
 try {
   const [word, file] = words;
-  if (word === "inclusion" || word === "consistency") await checkProof(word, file);
-  else if (values.export !== undefined) tellVerdict(await verifyExport(values.export as string, readKeys()));
-  else await verifyDatabase(words);
+  if (word === "inclusion" || word === "consistency") {
+    allowOnly(word === "inclusion" ? ["key", "checkpoint", "row"] : ["key", "old", "new"], 2);
+    await checkProof(word, file);
+  } else if (values.export !== undefined) {
+    allowOnly(["key", "export"], 0);
+    tellVerdict(await verifyExport(values.export as string, readKeys()));
+  } else {
+    allowOnly(["key", "checkpoints", "database-url"], Infinity);
+    await verifyDatabase(words);
+  }
 } catch (error) {
   if (error instanceof Problem) tellProblem(error);
   else {
