@@ -254,6 +254,8 @@ begin
   if p_table is not null then
     return jsonb_build_array(private.seal_table((private.immutable_table(p_table)).name));
   end if;
+  -- A table that somebody locks for long, to alter it or to drop a segment, does not stop the others either.
+  perform set_config('lock_timeout', '1s', true);
   for v_name in select t.name from public.immutable_tables t order by t.name loop
     begin
       v_sealed := v_sealed || private.seal_table(v_name);
