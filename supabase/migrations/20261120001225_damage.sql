@@ -48,8 +48,8 @@ revoke all on sequence public.audit_damage_id_seq from public, anon, authenticat
 grant select on public.audit_verifications, public.audit_damage to service_role;
 
 insert into public.settings (name, value, description) values
-  ('audit_verify_rows', '5000000', 'Most new rows of an immutable table that one routine verification reads.'),
-  ('audit_recheck_rows', '250000', 'How many old rows of an immutable table a routine verification reads again, in turn.');
+  ('audit_verify_rows', '5000000', 'Most new rows of an immutable table that one routine verification reads; a block counts as 100 rows at least.'),
+  ('audit_recheck_rows', '250000', 'How many old rows of an immutable table a routine verification reads again, in turn; a block counts as 100 rows at least.');
 
 create function private.numbers(p_first bigint, p_last bigint) returns numrange
 language plpgsql immutable set search_path = '' as $$
@@ -115,7 +115,9 @@ declare
 begin
   for v_open in
     select o.* from public.audit_damage o
-    where o.table_name = p_table and o.over_at is null and not private.is_found(o, p_found) order by o.id limit 10
+    where o.table_name = p_table and o.over_at is null and not private.is_found(o, p_found)
+    -- Those that cost nothing come first: damage that stays must not keep the end of other damage from being seen.
+    order by o.block is null or private.numbers(o.first_seq, o.last_seq) <@ p_covered desc, o.id limit 10
   loop
     v_found := '[]';
     if v_open.block is not null and not private.numbers(v_open.first_seq, v_open.last_seq) <@ p_covered then
@@ -158,11 +160,12 @@ declare
   v_position bigint;
 begin
   select b.first_position into v_position from public.audit_blocks b where b.table_name = p_table and b.number >= p_first order by b.number limit 1;
-  return least(p_last, (
+  -- In a quiet log blocks have few rows each, and a block has a price of its own.
+  return least(p_last, p_first + greatest(p_rows / 100, 1) - 1, (
     select b.number - 1 from public.audit_blocks b
     where b.table_name = p_table and b.number > p_first and b.first_position >= v_position + p_rows order by b.number limit 1));
 end $$;
-comment on function private.blocks_with_rows(text, bigint, bigint, bigint) is 'The last block, p_last at most, of a range from p_first on that has about p_rows rows.';
+comment on function private.blocks_with_rows(text, bigint, bigint, bigint) is 'The last block, p_last at most, of a range from p_first on that has about p_rows rows; a block counts as 100 rows at least.';
 
 create function private.verify_table(p_name text) returns void
 language plpgsql set search_path = '' as $$

@@ -1,8 +1,8 @@
 begin;
-select plan(5);
+select plan(6);
 
-update public.settings set value = '20' where name = 'audit_recheck_rows';
-update public.settings set value = '30' where name = 'audit_verify_rows';
+update public.settings set value = '200' where name = 'audit_recheck_rows';
+update public.settings set value = '300' where name = 'audit_verify_rows';
 create table public.log (name text);
 select private.make_immutable('public.log');
 do $$
@@ -26,6 +26,25 @@ alter table public.log disable trigger user;
 delete from public.log where immutable_seq = 45;
 select pg_temp.turn(), pg_temp.turn();
 select is((select array_agg(kind || first_seq) from public.audit_damage where table_name = 'log' and kind <> 'unguarded'), '{deleted45}', 'so that damage of any age is found');
+
+update public.settings set value = '100' where name like 'audit_re%';
+create table public.quiet (name text);
+select private.make_immutable('public.quiet');
+do $$
+begin
+  for block in 1..12 loop
+    insert into public.quiet (name) select md5(n::text) from generate_series(1, 10) n;
+    perform public.seal_audit('quiet');
+  end loop;
+end $$;
+alter table public.quiet disable trigger user;
+update public.quiet set name = name || '!' where immutable_seq % 10 = 5;
+do $$ begin for turn in 1..20 loop perform private.verify_audit(); end loop; end $$;
+update public.quiet set name = rtrim(name, '!') where immutable_seq = 115;
+do $$ begin for turn in 1..12 loop perform private.verify_audit(); end loop; end $$;
+select is(
+  (select array_agg(first_seq) from public.audit_damage where table_name = 'quiet' and kind = 'edited' and over_at is not null), '{115}',
+  'and its end as well, however much other damage stays');
 
 select * from finish();
 rollback;
