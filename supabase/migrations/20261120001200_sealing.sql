@@ -137,10 +137,15 @@ comment on function private.block_hash(public.audit_blocks) is 'What row_hash mu
 create function private.seal_limit(p_table public.immutable_tables) returns bigint
 language plpgsql set search_path = '' as $$
 declare
-  v_last_seq bigint := coalesce(pg_sequence_last_value(p_table.sequence_name::regclass), 0);
   v_class regclass := private.find_table(p_table.name);
+  v_last_seq bigint;
   v_writers text[];
 begin
+  if v_class is null then
+    raise exception using errcode = 'PT404', hint = 'audit.table_unknown',
+      message = format('Table %s is gone, so nothing of it can be sealed. Give it its name back, or restore it.', p_table.name);
+  end if;
+  v_last_seq := coalesce(pg_sequence_last_value(p_table.sequence_name::regclass), 0);
   if v_last_seq < p_table.sealed_seq or not exists (
     select from pg_catalog.pg_sequence s where s.seqrelid = p_table.sequence_name::regclass and s.seqincrement = 1 and s.seqcache = 1
   ) then
