@@ -202,6 +202,25 @@ Deno.test("workers at once, and one that lost its lease, store each checkpoint o
   assert.deepEqual(await world.told(table), []);
 });
 
+Deno.test("a checkpoint of a database that was replaced while it was being stored is noticed", async () => {
+  const table = await world.logOf(5);
+  await world.publish(table);
+  await world.grow(table, 5);
+  world.storage.onStoring = async () => {
+    world.storage.onStoring = () => Promise.resolve();
+    // The backup knows nothing of the lease, and has other rows soon.
+    await restore(world, table);
+    await world.grow(table, 1);
+    await world.grow(table, 6);
+    await world.stack.sql`update notification_channels set leased_until = null`;
+    await world.publish(table);
+  };
+  await world.publish(table);
+  assert.deepEqual((await world.stored(table)).map(({ size }) => size), [5, 10, 12]);
+  const told = await world.told(table);
+  assert.deepEqual(told, [{ kind: "damage", damage: "rewritten", place: "store" }]);
+});
+
 Deno.test("sealing wakes the function by itself", async () => {
   const table = await world.logOf(1);
   const { sql } = world.stack;

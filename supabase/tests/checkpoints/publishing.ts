@@ -24,8 +24,8 @@ export interface Publishing {
   log: string[];
   /** Everything that the witness accepted, in order. */
   witnessed: Statement[];
-  /** What happens before Storage answers a request: nothing, unless replaced. */
-  storage: { fails: boolean; onStored: () => Promise<unknown> };
+  /** What happens before Storage gets a checkpoint, and before it answers: nothing, unless replaced. */
+  storage: { fails: boolean; onStoring: () => Promise<unknown>; onStored: () => Promise<unknown> };
   /**
    * `fails`: it answers nothing useful. `deaf`: it takes what it is sent, and its answer gets lost. `fickle`: each time
    * it has seen one row more than it is told of.
@@ -54,7 +54,8 @@ export async function startPublishing(
   env: Record<string, string> = {},
   privateHosts: string[] = [],
 ): Promise<Publishing> {
-  const storage: Publishing["storage"] = { fails: false, onStored: () => Promise.resolve() };
+  const nothing = () => Promise.resolve();
+  const storage: Publishing["storage"] = { fails: false, onStoring: nothing, onStored: nothing };
   const witness = { fails: false, deaf: false, fickle: false };
   const witnessed: Statement[] = [];
   const log: string[] = [];
@@ -63,14 +64,14 @@ export async function startPublishing(
     const isStorage = request.url!.startsWith("/storage/");
     if (isStorage && storage.fails) return void response.writeHead(503).end();
     const body = request.method === "GET" ? undefined : await readBody(request);
+    const isCheckpoint = /\/storage\/v1\/object\/audit-checkpoints\//.test(request.url!) && body;
+    if (isCheckpoint) await storage.onStoring();
     const answer = await fetch(target + request.url, {
       method: request.method,
       headers: request.headers as Record<string, string>,
       body,
     });
-    if (isStorage && answer.ok && /\/object\/audit-checkpoints\//.test(request.url!) && body) {
-      await storage.onStored();
-    }
+    if (isCheckpoint && answer.ok) await storage.onStored();
     response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "" });
     response.end(await answer.text());
   });

@@ -7,7 +7,7 @@ import { InconsistentError, type RefusalKind } from "./inconsistent.ts";
 import type { Place, PublishDeps } from "./place.ts";
 import { places as allPlaces } from "./places.ts";
 
-/** One checkpoint a lease: it takes up to nine calls of ten seconds. */
+/** One checkpoint a lease: it takes up to ten calls of ten seconds. */
 const LEASE_SECONDS = 120;
 /** After a refusal people have to act; until then it is looked at again, and never signed. */
 const AFTER_REFUSAL_SECONDS = 900;

@@ -31,6 +31,8 @@ export const store: Place = {
     if (head.size === 0) return { outcome: "delivered" };
 
     const checkpoint = newest?.size === head.size ? newest : await signAndStore(table, head, deps);
+    // A database that was replaced meanwhile by a copy knows of no lease: another worker may have signed for the copy.
+    await proveGrowth(table, checkpoint, await readHead(database, table), database);
     await recordPublication(database, table, "store", checkpoint);
     return { outcome: "delivered" };
   },
