@@ -70,6 +70,10 @@ begin
   ) published on true
   where (p_table is null or t.name = p_table) and c.purpose = 'checkpoints' and c.enabled and head.size > 0
     and (head.size, head.root) is distinct from (published.size, published.root)
+    -- What is asked for already is not touched: whoever delivers it reports meanwhile.
+    and not exists (
+      select from public.outbox a where a.dedup_key = 'checkpoint:' || t.name and a.channel = c.name
+        and a.delivered_at is null and a.failed_at is null)
   order by t.name, c.name
   on conflict (dedup_key, channel) do update
   set delivered_at = null, failed_at = null, attempts = 0, last_error = null, created_at = now(), not_before = now()
