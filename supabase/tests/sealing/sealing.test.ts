@@ -1,5 +1,6 @@
 /** Sealing beside writers, other sealers and those who interrupt it; each with a connection of its own. */
 import { deepEqual, equal, rejects } from "node:assert/strict";
+import { pipeline } from "node:stream/promises";
 import postgres, { type Sql } from "postgres";
 import { testDatabase } from "../../../scripts/testing/stack.ts";
 import { createLog, naiveRoot, problemsOf, seal } from "./sealed-log.ts";
@@ -176,7 +177,10 @@ Deno.test("a table that cannot be sealed does not keep the others from it, and s
     [{ sealed: Record<string, unknown>[] }]
   >`select jsonb_path_query_array(seal_audit(), '$[*] ? (@.table like_regex "^[abc]_")') as sealed`;
   deepEqual(sealed.map(({ table, sealed, error }) => [table, sealed ?? error]), [
-    ["a_dropped", 'relation "public.a_dropped_immutable_seq" does not exist'],
+    [
+      "a_dropped",
+      "Table a_dropped is gone, so nothing of it can be sealed. Give it its name back, or restore it.",
+    ],
     [
       "b_set_back",
       "Sequence public.b_set_back_immutable_seq was set back, or no longer gives its numbers one by one, so rows of b_set_back could take " +
@@ -216,6 +220,30 @@ Deno.test("a number that was taken by hand is void, whenever it was taken", asyn
   await rejects(refused, { code: "PT422", hint: "audit.number_given" });
   await person`rollback`;
   deepEqual(await problemsOf(sql, "by_hand"), []);
+});
+
+Deno.test("rows that are copied in are numbered, hashed and sealed", async () => {
+  await createLog(sql, "copied");
+  await sql.begin(async (tx) => {
+    await pipeline(["1\n2\n3\n"], await tx`copy copied (key) from stdin`.writable());
+  });
+  deepEqual(await seal(sql, "copied").then(({ sealed, waiting }) => [sealed, waiting]), [3, 0]);
+  deepEqual(await problemsOf(sql, "copied"), []);
+});
+
+Deno.test("a gap of millions of numbers is sealed over several calls", async () => {
+  await createLog(sql, "jumped");
+  await sql`insert into jumped values (1)`;
+  await sql`select setval('jumped_immutable_seq', 20000000)`;
+  await sql`insert into jumped values (2)`;
+  const first = await seal(sql, "jumped");
+  deepEqual([first.size, first.waiting], [1, 20_000_001 - 256 * 65_536]);
+  const second = await seal(sql, "jumped");
+  deepEqual([second.size, second.waiting], [2, 0]);
+  const [{ verdict }] = await sql<
+    [{ verdict: { valid: boolean } }]
+  >`select verify_audit_integrity('jumped') as verdict`;
+  equal(verdict.valid, true);
 });
 
 Deno.test("an empty table has the root of an empty tree, and sealing nothing makes no block", async () => {
