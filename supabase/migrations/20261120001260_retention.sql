@@ -64,7 +64,7 @@ declare
   v_last public.audit_blocks;
   v_rows bigint;
 begin
-  -- Nobody verifies or seals the table meanwhile.
+  -- Nobody seals the table meanwhile. Who verifies it sees it as it was before, or as it is after.
   perform from public.immutable_tables t where t.name = v_table.name for update;
   v_dropped_seq := private.dropped_seq(v_table.name);
   select b.* into v_last from public.audit_blocks b where b.table_name = v_table.name and b.number = p_last_block;
@@ -89,6 +89,7 @@ begin
 
   update public.immutable_tables t set dropping = pg_current_xact_id() where t.name = v_table.name;
   if v_table.name = 'audit_log' then
+    perform private.count_subsystem_events();
     -- Which rows of other tables were dropped must stay known.
     insert into public.audit_log (subsystem, actor, action, resource, result, payload)
     select a.subsystem, p_actor, a.action, a.resource, a.result, a.payload

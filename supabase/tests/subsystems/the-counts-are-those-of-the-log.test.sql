@@ -1,5 +1,5 @@
 begin;
-select plan(9);
+select plan(10);
 
 create function pg_temp.log(p_subsystem text, p_kind text, p_events integer) returns integer language sql as $$
   select log_subsystem_events((select jsonb_agg(jsonb_build_object(
@@ -32,6 +32,12 @@ select is(pg_temp.stats() #> '{billing,event_counts}', '{"action": 3, "error": 6
 select pg_temp.seal_all();
 select private.count_subsystem_events();
 select is(pg_temp.stats() #> '{billing}', '{"event_counts": {"action": 3, "error": 6}, "total_events": 9}', 'also when they are sealed');
+
+select pg_temp.log('billing', 'error', 1);
+select seal_audit('audit_log');
+select record_publication('audit_log', 'store', (audit_head('audit_log') ->> 'size')::bigint, audit_head('audit_log') ->> 'root', 'note');
+select private.drop_audit_segment('audit_log', (audit_head('audit_log') ->> 'block')::bigint, repeat('0', 64));
+select is(pg_temp.stats() #>> '{billing,total_events}', '10', 'and when their rows are dropped before they were counted');
 
 select * from finish();
 rollback;
