@@ -176,6 +176,7 @@ begin
   -- 0 asks for a number. Generated types would require a column that has no default.
   execute format('alter table %s alter column immutable_seq drop identity if exists, alter column immutable_seq set not null', p_table);
   execute format('alter table %s alter column immutable_seq set default 0', p_table);
+  execute format('alter sequence %s owner to %s', p_sequence, (select c.relowner::regrole from pg_catalog.pg_class c where c.oid = p_table));
   execute format('alter sequence %s owned by %s.immutable_seq', p_sequence, p_table);
   -- Never back: a number that no row has may be sealed as void.
   execute format(

@@ -1,5 +1,5 @@
 begin;
-select plan(39);
+select plan(40);
 
 create function pg_temp.refused(p_table text) returns text language plpgsql as $$
 declare
@@ -108,6 +108,15 @@ insert into public."Quoted ünd läng, so that names made of it do not fit" valu
 select is(pg_temp.is_sound('"Other"."My ""Log"""'), '1 rows', 'a table in another schema, with quotes and capitals in its name');
 select is(pg_temp.is_sound('Quoted ünd läng, so that names made of it do not fit'), '1 rows', 'a long name');
 select is((private.immutable_table('PUBLIC.Receipts')).name, 'receipts', 'a table is found as SQL would find it');
+
+create role "App owner";
+grant "App owner" to postgres;
+create table public.of_the_app (name text);
+insert into public.of_the_app values ('one');
+grant create on schema public to "App owner";
+alter table public.of_the_app owner to "App owner";
+select private.make_immutable('of_the_app');
+select is(pg_temp.is_sound('of_the_app'), '1 rows', 'a table of another owner');
 
 -- Twice.
 create view public.seen as select immutable_seq, leaf_hash from public.filled;
