@@ -117,13 +117,6 @@ begin
 end $$;
 comment on function private.merkle_fold(bytea) is 'RFC 6962 root of the tree with this frontier; SHA-256 of nothing for the empty tree.';
 
-create function private.merkle_root(p_leaves bytea) returns bytea
-language plpgsql immutable set search_path = '' as $$
-begin
-  return private.merkle_fold((private.merkle_append(0, '', p_leaves)).frontier);
-end $$;
-comment on function private.merkle_root(bytea) is 'RFC 6962 root of the tree of these leaf hashes (32 bytes each, concatenated).';
-
 create function private.block_hash(p_block public.audit_blocks) returns bytea
 language plpgsql immutable set search_path = '' as $$
 begin
@@ -275,7 +268,7 @@ end $$;
 comment on function public.seal_audit(text) is
   'Seals the rows of one immutable table, or of all, whose transactions have ended: [{table, sealed, voids, size, root, waiting}], root in base64, waiting = numbers that are not decided yet. Raises audit.isolation, audit.table_unknown, audit.not_immutable, audit.sequence_unsuitable.';
 
-revoke execute on function private.merkle_append(bigint, bytea, bytea), private.merkle_fold(bytea), private.merkle_root(bytea),
+revoke execute on function private.merkle_append(bigint, bytea, bytea), private.merkle_fold(bytea),
   private.block_hash(public.audit_blocks), private.seal_limit(public.immutable_tables),
   private.seal_block(public.immutable_tables, public.audit_blocks, bigint), private.seal_table(text)
   from public, anon, authenticated, service_role;
