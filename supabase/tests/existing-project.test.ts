@@ -23,6 +23,11 @@ create table public.user_integrations (
 create table public.integration_events (
   id uuid primary key default gen_random_uuid(), user_id uuid, service_name text not null, event_type text not null,
   payload jsonb, created_at timestamptz default now());
+create sequence public.receipts_immutable_seq;
+create table public.receipts (
+  id uuid primary key default gen_random_uuid(), payer text, amount_minor integer, currency text, shop text default 'north',
+  immutable_seq integer not null unique default nextval('public.receipts_immutable_seq'));
+insert into public.receipts (payer, amount_minor, currency) select 'ada', n, 'EUR' from generate_series(1, 1000) n;
 alter table public.user_integrations enable row level security;
 create policy "people see their own" on public.user_integrations for all to authenticated using (auth.uid() = user_id);
 create policy "everybody may look" on public.integrations_master for select using (true);
@@ -128,4 +133,13 @@ Deno.test("a failure of an existing integration is recorded, and healed by its n
   await sql`insert into integration_events (service_name, event_type) values ('slack', 'message.sent')`;
   const [recovery] = await sql`select status from system_integrity_events where event_id = tests.id(1)`;
   equal(recovery!.status, "resolved");
+});
+
+Deno.test("receipts that were there keep their columns and numbers, and are immutable from now on", async () => {
+  await sql`insert into receipts (payer, amount_minor, currency) values ('ada', 1001, 'EUR')`;
+  const [row] = await sql`
+    select array_agg(distinct shop) as shops, bool_and(immutable_seq = amount_minor or amount_minor > 1000) as numbered, seal_audit('receipts') -> 0 ->> 'size' as sealed,
+      verify_audit_integrity('receipts') ->> 'valid' as valid from receipts`;
+  deepEqual(row, { shops: ["north"], numbered: true, sealed: "1001", valid: "true" });
+  await rejects(sql`update receipts set shop = 'south'`, { hint: "audit.immutable" });
 });
