@@ -6,6 +6,7 @@ create table public.immutable_tables (
   sequence_name text not null,
   created_at timestamptz not null default now(),
   sealed_seq bigint not null default 0,
+  complete_at timestamptz not null default now(),
   pending_seq bigint,
   pending_writers text[],
   dropping xid8,
@@ -16,6 +17,7 @@ comment on column public.immutable_tables.name is 'The table; with its schema un
 comment on column public.immutable_tables.sequence_name is 'The sequence that numbers its rows, qualified and quoted.';
 comment on column public.immutable_tables.created_at is 'When it was made immutable.';
 comment on column public.immutable_tables.sealed_seq is 'All numbers up to this one are sealed: each is a row of a block, or void.';
+comment on column public.immutable_tables.complete_at is 'When sealing last left no number behind.';
 comment on column public.immutable_tables.pending_seq is 'Numbers up to this one are sealed next, when the writers that were under way have ended.';
 comment on column public.immutable_tables.pending_writers is 'Those writers: virtual transaction ids, as pg_locks shows them.';
 comment on column public.immutable_tables.dropping is 'The transaction that is dropping an exported segment; only it may delete.';

@@ -215,6 +215,7 @@ declare
   v_limit bigint;
   v_sealed bigint := 0;
   v_voids bigint := 0;
+  v_waiting bigint;
 begin
   -- One sealer at a time; who inserts or verifies does not wait.
   select t.* into v_table from public.immutable_tables t where t.name = p_name for no key update;
@@ -227,13 +228,16 @@ begin
     v_sealed := v_sealed + v_head.rows;
     v_voids := v_voids + v_head.last_seq - v_head.first_seq + 1 - v_head.rows;
   end loop;
-  update public.immutable_tables t set sealed_seq = v_head.last_seq where t.name = p_name and t.sealed_seq < v_head.last_seq;
+  v_waiting := coalesce(pg_sequence_last_value(v_table.sequence_name::regclass), 0) - coalesce(v_head.last_seq, 0);
+  update public.immutable_tables t
+  set sealed_seq = coalesce(v_head.last_seq, 0), complete_at = case when v_waiting = 0 then now() else t.complete_at end
+  where t.name = p_name;
   if v_sealed > 0 then
     perform private.publish(p_name);
   end if;
   return jsonb_build_object('table', p_name, 'sealed', v_sealed, 'voids', v_voids, 'size', coalesce(v_head.size, 0),
     'root', encode(coalesce(v_head.root, sha256('')), 'base64'),
-    'waiting', coalesce(pg_sequence_last_value(v_table.sequence_name::regclass), 0) - coalesce(v_head.last_seq, 0));
+    'waiting', v_waiting);
 end $$;
 comment on function private.seal_table(text) is 'Seals what can be sealed of one table, at most 256 blocks; what it did.';
 

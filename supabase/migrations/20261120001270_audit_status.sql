@@ -20,7 +20,7 @@ select
   t.sealed_seq,
   h.sealed_at,
   u.numbers as unsealed,
-  case when u.numbers > 0 then now() - coalesce(h.sealed_at, t.created_at) end as unsealed_age,
+  case when u.numbers > 0 then now() - t.complete_at end as unsealed_age,
   coalesce(v.verified_block, 0) as verified_block,
   v.verified_at,
   c.checkpoints,
@@ -47,7 +47,7 @@ comment on column public.audit_status.blocks is 'Blocks sealed.';
 comment on column public.audit_status.sealed_seq is 'The last number that is sealed.';
 comment on column public.audit_status.sealed_at is 'When the last block was sealed.';
 comment on column public.audit_status.unsealed is 'Numbers given and not sealed yet.';
-comment on column public.audit_status.unsealed_age is 'For how long they may have waited: since the last block; null when none waits.';
+comment on column public.audit_status.unsealed_age is 'For how long they may have waited: since sealing last left none behind; null when none waits.';
 comment on column public.audit_status.verified_block is 'The blocks up to this one were verified once.';
 comment on column public.audit_status.verified_at is 'When a verification last came to its end.';
 comment on column public.audit_status.checkpoints is 'The newest checkpoint of each place: {place: {size, published_at, age_seconds}}.';
