@@ -14,10 +14,10 @@ import { describe, isSound, type Verdict } from "./verify-audit/verdict.ts";
 import { verifyTable } from "./verify-audit/verify-table.ts";
 
 const usage =
-  `verify-audit [<table>...] [--database-url=<url>] [--checkpoints=<folder, file or -> --key=<verifier key>]
-  or: verify-audit --export=<file> --key=<verifier key>
-  or: verify-audit inclusion <proof file> --checkpoint=<file> --key=<verifier key> [--row=<row text>]
-  or: verify-audit consistency <proof file> --old=<file> --new=<file> --key=<verifier key>`;
+  "verify-audit [<table>...] [--database-url=<url>] [--checkpoints=<folder, file or -> --key=<key>], " +
+  "verify-audit --export=<file> --key=<key>, " +
+  "verify-audit inclusion <proof file> --checkpoint=<file> --key=<key> [--row=<row text>], or " +
+  "verify-audit consistency <proof file> --old=<file> --new=<file> --key=<key>";
 
 const { values, words } = readArguments(usage, {
   "database-url": { type: "string" },
