@@ -42,6 +42,14 @@ async function runDatabaseTests(report: TestReport, { pgTap }: TestFiles): Promi
   });
 }
 
+/** Side by side, as each of them waits more than it works. */
+async function runRealParts(report: TestReport, { database, endToEnd }: TestFiles): Promise<void> {
+  const run = async (name: string, files: string[]) => {
+    if (files.length > 0) await report.part(name, () => runDenoTest(thisDeno, ["-A"], files));
+  };
+  await Promise.all([run("databases under many connections", database), run("end to end", endToEnd)]);
+}
+
 const { words: [filter = ""] } = readArguments("test [<part of a path>]", {}, 1);
 const files = await findTests(filter);
 if (Object.values(files).flat().length === 0) console.error(`No test file has "${filter}" in its path.`);
@@ -53,9 +61,7 @@ const secondLane = filter
     report.part("Debian's PostgreSQL 15", () => Promise.reject(error))
   );
 await Promise.all([runUnitTests(report, files), runDatabaseTests(report, files)]);
-if (files.endToEnd.length > 0) {
-  await report.part("end to end", () => runDenoTest(thisDeno, ["-A"], files.endToEnd));
-}
+await runRealParts(report, files);
 await secondLane;
 
 const { passed, failed } = report.finish();

@@ -57,11 +57,11 @@ export function enabled({ sql }: World, service: string, value: boolean): Promis
   });
 }
 
-/** Asks until the answer is yes. @throws after a minute, saying what was awaited */
+/** Asks until the answer is yes. @throws after two turns of the timers that repeat each minute, saying what was awaited */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 125_000; Date.now() < deadline;) {
     if (await isSo()) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`Waited a minute in vain for ${what}`);
+  throw new Error(`Waited two minutes in vain for ${what}`);
 }

@@ -8,7 +8,9 @@ export interface TestFiles {
   core: string[];
   /** Endpoint pipeline and adapters: run with permissions, on both versions of Deno. */
   shell: string[];
-  /** Everything that starts a stack or other real parts. */
+  /** What the database promises to many connections at once, and through crashes. */
+  database: string[];
+  /** Everything else that starts a stack or other real parts. */
   endToEnd: string[];
   pgTap: string[];
 }
@@ -17,7 +19,7 @@ export interface TestFiles {
 export async function findTests(filter: string): Promise<TestFiles> {
   const all = [...await listFiles("supabase"), ...await listFiles("scripts")].sort();
   const chosen = all.filter((path) => path.includes(filter));
-  const files: TestFiles = { core: [], shell: [], endToEnd: [], pgTap: [] };
+  const files: TestFiles = { core: [], shell: [], database: [], endToEnd: [], pgTap: [] };
   for (const path of chosen) {
     if (path.endsWith(".test.sql")) files.pgTap.push(path);
     else if (path.endsWith(".test.ts")) files[await kindOf(path)].push(path);
@@ -25,8 +27,9 @@ export async function findTests(filter: string): Promise<TestFiles> {
   return files;
 }
 
-async function kindOf(path: string): Promise<"core" | "shell" | "endToEnd"> {
+async function kindOf(path: string): Promise<"core" | "shell" | "database" | "endToEnd"> {
   if (path.startsWith("supabase/functions/_shared/core/")) return "core";
+  if (path.startsWith("supabase/tests/")) return "database";
   if (!path.startsWith("supabase/functions/_shared/")) return "endToEnd";
   const startsStack = (await Deno.readTextFile(join(projectRoot, path))).includes("scripts/testing/");
   return startsStack ? "endToEnd" : "shell";
