@@ -124,10 +124,10 @@ async function timersRun(url: string): Promise<PartResult> {
         group by t.name, j.jobid`;
       const waiting = timers.filter((timer) => timer.runs === 0);
       const failed = waiting.filter((timer) => timer.problem || !timer.installed);
-      if (waiting.length === 0 || failed.length > 0 || Date.now() > deadline) {
-        const sealed = await sql`select from public.audit_blocks where table_name = 'receipts' and rows = 1`;
+      const [sealed] = await sql`select from public.audit_blocks where table_name = 'receipts' and rows = 1`;
+      if ((waiting.length === 0 && sealed) || failed.length > 0 || Date.now() > deadline) {
         const problems = waiting.map((timer) => `${timer.name}: ${timer.problem ?? "never ran"}`);
-        if (sealed.length !== 1) problems.push("seal-audit: sealed nothing");
+        if (!sealed) problems.push("seal-audit: sealed nothing");
         return {
           passed: timers.length + 1 - problems.length,
           failed: problems.length,

@@ -177,4 +177,3 @@ insert into public.timers (name, schedule, command, description) values (
   $$select private.invoke_function('integration-self-heal', '{"mode":"scan"}') where exists (select private.due_services()) or public.expiring_grants(1) <> '[]'$$,
   'Wakes the scan when a retry is due or a token is about to expire.'
 );
-select private.install_timers();

@@ -121,4 +121,3 @@ grant execute on function public.log_subsystem_events(jsonb), public.subsystem_s
 insert into public.timers (name, schedule, command, description) values (
   'count-subsystem-events', '* * * * *', 'select private.count_subsystem_events()', 'Keeps the counts of subsystem_stats() close to the log.'
 );
-select private.install_timers();
