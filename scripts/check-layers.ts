@@ -1,7 +1,7 @@
 /**
  * The architecture's rules about who may use what, checked on the text of the source files.
  *
- * Imports go down only: functions -> what they share (integration, grants, audit, outbox) -> http -> adapters -> ports -> core.
+ * Imports go down only: functions -> what they share (rules, integration, grants, audit, outbox) -> http -> adapters -> ports -> core.
  */
 import { dirname, join } from "node:path/posix";
 
@@ -16,13 +16,14 @@ const layers = [
   "audit",
   "grants",
   "integration",
+  "rules",
   "function",
 ] as const;
 type Layer = typeof layers[number];
 const folders = layers.filter((layer) => layer !== "ports" && layer !== "function");
 
 /** Libraries that neither do I/O nor keep a clock. */
-const pureLibraries = ["zod", "ipaddr.js"];
+const pureLibraries = ["zod", "ipaddr.js", "re2js", "canonicalize"];
 
 /** What only some files may do. */
 const reserved: {

@@ -181,3 +181,52 @@ export interface Anchor {
    */
   complete(pending: PendingAnchor, waitMs?: number): Promise<AnchorOutcome>;
 }
+
+/** What a plugin accepts. */
+export interface PluginDescription {
+  id: string;
+  /** Event types it handles, and the shape of each one's payload as JSON Schema. */
+  eventTypes: Record<string, Record<string, unknown>>;
+}
+
+/** The plugins that are registered. */
+export interface PluginRegistry {
+  get(pluginId: string): PluginDescription | undefined;
+  /** What is wrong with a payload, one sentence each; an unknown plugin or event type is such a sentence, too. */
+  problems(pluginId: string, eventType: string, payload: unknown): string[];
+}
+
+/** What came of a plugin's event. `failed`: the plugin threw or refused; `unreachable`: nobody knows what it did. */
+export type PluginOutcome =
+  | { state: "handled"; result: unknown }
+  | { state: "failed"; error: string }
+  | { state: "unreachable"; error: string };
+
+/** Runs plugins apart from their caller. Never rejects for what a plugin does. */
+export interface PluginRuntime {
+  /** @param runId the same for the same event, however often it is emitted */
+  emit(
+    plugin: { pluginId: string; eventType: string; payload: unknown; runId: string },
+    timeoutMs: number,
+  ): Promise<PluginOutcome>;
+}
+
+/** A rule that matched, and what became of it. */
+export interface Firing {
+  ruleId: string;
+  eventId: string;
+  outcome: "fired" | "suppressed";
+  /** Why it was suppressed: `rule.paused | rule.cooldown | rule.limit`; null when it fired. */
+  reason: string | null;
+  /** What was queued, by the action's place in the rule's list. */
+  runs: { id: string; position: number }[];
+}
+
+/** Who may do what: `viewer` reads, `operator` also acts, `admiral` also decides about the platform. */
+export type Role = "viewer" | "operator" | "admiral";
+
+/** Tells who a signed-in user is. */
+export interface RoleSource {
+  /** @returns the user's id and role (null: none), or null when the token is not valid. */
+  roleOf(token: string): Promise<{ userId: string; role: Role | null } | null>;
+}

@@ -1,0 +1,67 @@
+import type { z } from "zod";
+import type { RuleEvent } from "../core/rules/rule.ts";
+import type { Anchor, Clock, Database, Egress, Logger, PluginRegistry, PluginRuntime } from "../ports.ts";
+
+/** What every action's definition has in common. */
+export interface ActionDefinition {
+  type: "anchor" | "webhook" | "plugin_emit" | "ledger_allocate";
+}
+
+/** What actions need of the outside. */
+export interface ActionDeps {
+  database: Database;
+  /** Reaches public addresses, and the project itself at `projectUrl`. */
+  egress: Egress;
+  /** Without a slash at its end; the project's own functions are below `/functions/v1/`. */
+  projectUrl: string;
+  internalToken: string;
+  /** Webhooks are signed with secrets derived from the first of these keys, and with those of the others beside it. */
+  signingKeys: string[];
+  pluginRegistry: PluginRegistry;
+  pluginRuntime: PluginRuntime;
+  /** Absent where no chain is configured: what is anchored is then covered by the audit log's next checkpoint. */
+  anchor?: () => Promise<Anchor>;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** One run of an action: for one rule, one event and one place in the rule's list of actions. */
+export interface ActionContext {
+  run: {
+    /** UUID that stays the same however often the run is tried: the key that makes its effect idempotent. */
+    id: string;
+    /** How often it was tried before. */
+    attempts: number;
+    /** What an earlier try saved, or null. */
+    progress: unknown;
+  };
+  rule: { id: string; name: string; version: number };
+  event: RuleEvent;
+  /** Stores what must survive a crash before the next step is taken. The first writer wins; resolves to what is stored now. */
+  saveProgress(progress: Record<string, unknown>): Promise<unknown>;
+  deps: ActionDeps;
+}
+
+/** What came of one try. Errors read `code: what happened, why, what to do`, without secrets. */
+export type ActionOutcome =
+  | { state: "succeeded"; result: Record<string, unknown> }
+  /** To be tried again: after the given seconds, or after a pause that grows with each try. */
+  | { state: "retry"; error: string; retryAfterSeconds?: number }
+  /** Trying again cannot help. */
+  | { state: "failed"; error: string };
+
+/** What a rule can do: one file for each type, all of this shape. Templates are rendered before `simulate` and `run`. */
+export interface Action<Definition extends ActionDefinition> {
+  type: Definition["type"];
+  /** The shape of a definition, templates included; refuses unknown keys. */
+  schema: z.ZodType<Definition>;
+  /** What is wrong with a definition beyond its shape, one sentence each; nothing leaves the process. */
+  check(definition: Definition, deps: Pick<ActionDeps, "pluginRegistry" | "projectUrl">): string[];
+  /** What it would do, for people; touches nothing. */
+  simulate(
+    rendered: Definition,
+    deps: Pick<ActionDeps, "pluginRegistry" | "projectUrl">,
+  ): Record<string, unknown>;
+  /** Does it. May be called again after a crash or a `retry`: its effect must happen once. A rejection is a `retry`. */
+  run(rendered: Definition, context: ActionContext): Promise<ActionOutcome>;
+}
