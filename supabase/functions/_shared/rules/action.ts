@@ -15,7 +15,9 @@ export interface ActionDeps {
   /** Without a slash at its end; the project's own functions are below `/functions/v1/`. */
   projectUrl: string;
   internalToken: string;
-  /** Webhooks are signed with secrets derived from the first of these keys, and with those of the others beside it. */
+  /** `host:port`s that webhooks may reach although they are private; none unless given. */
+  privateHosts?: string[];
+  /** Base64. Webhooks are signed with a secret derived from each of them; none: they are not sent. */
   signingKeys: string[];
   pluginRegistry: PluginRegistry;
   pluginRuntime: PluginRuntime;
@@ -24,6 +26,9 @@ export interface ActionDeps {
   clock: Clock;
   logger: Logger;
 }
+
+/** What can be asked without leaving the process. */
+export type CheckDeps = Pick<ActionDeps, "pluginRegistry" | "projectUrl" | "privateHosts">;
 
 /** One run of an action: for one rule, one event and one place in the rule's list of actions. */
 export interface ActionContext {
@@ -37,8 +42,13 @@ export interface ActionContext {
   };
   rule: { id: string; name: string; version: number };
   event: RuleEvent;
-  /** Stores what must survive a crash before the next step is taken. The first writer wins; resolves to what is stored now. */
-  saveProgress(progress: Record<string, unknown>): Promise<unknown>;
+  /**
+   * Stores what must survive a crash before the next step is taken, unless another worker was faster; resolves to what
+   * is stored now.
+   *
+   * @param replaces what must still be stored for that; nothing at all unless given
+   */
+  saveProgress(progress: Record<string, unknown>, replaces?: unknown): Promise<unknown>;
   deps: ActionDeps;
 }
 
@@ -56,12 +66,9 @@ export interface Action<Definition extends ActionDefinition> {
   /** The shape of a definition, templates included; refuses unknown keys. */
   schema: z.ZodType<Definition>;
   /** What is wrong with a definition beyond its shape, one sentence each; nothing leaves the process. */
-  check(definition: Definition, deps: Pick<ActionDeps, "pluginRegistry" | "projectUrl">): string[];
+  check(definition: Definition, deps: CheckDeps): string[];
   /** What it would do, for people; touches nothing. */
-  simulate(
-    rendered: Definition,
-    deps: Pick<ActionDeps, "pluginRegistry" | "projectUrl">,
-  ): Record<string, unknown>;
+  simulate(rendered: Definition, deps: CheckDeps): Record<string, unknown>;
   /** Does it. May be called again after a crash or a `retry`: its effect must happen once. A rejection is a `retry`. */
   run(rendered: Definition, context: ActionContext): Promise<ActionOutcome>;
 }

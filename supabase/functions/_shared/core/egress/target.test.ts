@@ -34,6 +34,17 @@ Deno.test("every spelling of a private address is recognised", () => {
   for (const host of spellings) assert.equal(refusal(`https://${host}/`), "egress.blocked_address", host);
 });
 
+Deno.test("names of private networks are recognised before they are resolved", () => {
+  const names = [
+    ...["localhost", "LOCALHOST", "localhost.", "a.localhost", "localhost.localdomain", "printer.local"],
+    ...["metadata", "kong", "metadata.google.internal", "nas.lan", "wiki.intranet", "router.home.arpa"],
+  ];
+  for (const name of names) assert.equal(refusal(`https://${name}/`), "egress.blocked_address", name);
+  for (const name of ["localhost.example.com", "mylocalhost.com", "internal.example.com", "plan.example"]) {
+    assert.equal(refusal(`https://${name}/`), null, name);
+  }
+});
+
 Deno.test("what is not https is refused", () => {
   const urls = [
     "http://api.example.com/",

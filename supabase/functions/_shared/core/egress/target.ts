@@ -9,6 +9,12 @@ export type Target =
 export type RefusalCode = "egress.invalid_url" | "egress.host_not_allowed" | "egress.blocked_address";
 
 /**
+ * Names of this machine and of its network (RFC 6761, 6762, 8375, and what ICANN reserved), and names without a dot,
+ * which only a network's own search list completes.
+ */
+const INSIDE_NAME = /^[^.]+$|(^|\.)(localhost|localdomain|local|internal|intranet|lan|home\.arpa)$/;
+
+/**
  * Decides by its URL alone whether a request may leave. A name that passes must still be resolved, and each of its
  * addresses checked with `isPublicAddress`, unless the target is private by configuration.
  *
@@ -43,6 +49,9 @@ export function decideTarget(
   const isAddress = host.startsWith("[") || /^[\d.]+$/.test(host);
   if (isAddress && !isPublicAddress(hostname)) {
     return refuse("egress.blocked_address", `The address ${host} is not a public one`);
+  }
+  if (!isAddress && INSIDE_NAME.test(host)) {
+    return refuse("egress.blocked_address", `The name ${host} is one of a private network`);
   }
   return { allowed: true, url, hostname, private: false };
 }

@@ -33,7 +33,7 @@ Deno.test("a refusal is final at once, with the receiver's reason", () => {
 });
 
 Deno.test("what may pass is tried again", () => {
-  const attempts = [408, 429, 500, 502, 503, 504].map((status) => answer(status));
+  const attempts = [408, 425, 429, 500, 502, 503, 504].map((status) => answer(status));
   for (const attempt of [...attempts, { failed: "egress.timeout" }, { failed: "egress.connection" }]) {
     assert.equal(judge(attempt).outcome, "retry");
   }

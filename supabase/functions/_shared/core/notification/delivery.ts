@@ -7,8 +7,9 @@ export const MAX_ATTEMPTS = 10;
 const FIRST_DELAY_SECONDS = 10;
 const LONGEST_DELAY_SECONDS = 3_600;
 
-/** The URL itself is unusable: sending again cannot help before somebody changes the configuration. */
-const FINAL_EGRESS_CODES = ["egress.invalid_url", "egress.blocked_address", "egress.host_not_allowed"];
+/** The request or its URL is unusable: sending again cannot help before somebody changes the configuration. */
+const FINAL_EGRESS_CODES = ["invalid_url", "blocked_address", "host_not_allowed", "invalid_request"]
+  .map((problem) => `egress.${problem}`);
 
 /** What came of sending a message: an answer, or the egress error's code. */
 export type Attempt =
@@ -22,7 +23,7 @@ export type Delivery =
   | { outcome: "dead"; error: string };
 
 /**
- * Decides what becomes of a message after an attempt to send it. A refusal (3xx, 4xx) is final; 408, 429, 5xx, a lost
+ * Decides what becomes of a message after an attempt to send it. A refusal (3xx, 4xx) is final; 408, 425, 429, 5xx, a lost
  * connection and a 2xx that does not say that the message was taken are tried again, at the time that the receiver asks
  * for, else after 10 s doubled each time up to an hour, and given up after 10 attempts.
  *
@@ -40,10 +41,14 @@ export function judgeDelivery(
   if (taken) return { outcome: "delivered" };
   const error = describe(attempt);
   if (isFinal(attempt) || earlierAttempts + 1 >= MAX_ATTEMPTS) return { outcome: "dead", error };
-  const asked = "status" in attempt && !isSuccess(attempt.status)
-    ? parseRetryAfter({ headers: attempt.headers, now, limited: attempt.status === 429 })
-    : null;
+  const asked = askedPause(attempt, now);
   return { outcome: "retry", error, retry_after_seconds: asked ?? backoffSeconds(earlierAttempts) };
+}
+
+/** The seconds after which the receiver wants to be asked again, or null when it does not say. */
+export function askedPause(attempt: Attempt, now: Date): number | null {
+  if (!("status" in attempt) || isSuccess(attempt.status)) return null;
+  return parseRetryAfter({ headers: attempt.headers, now, limited: attempt.status === 429 });
 }
 
 /** The pause after a failed attempt: 10 s, doubled each time up to an hour. */
@@ -51,14 +56,16 @@ export function backoffSeconds(earlierAttempts: number): number {
   return Math.min(FIRST_DELAY_SECONDS * 2 ** earlierAttempts, LONGEST_DELAY_SECONDS);
 }
 
-function isSuccess(status: number): boolean {
+/** Whether the receiver's answer is a 2xx. */
+export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-function isFinal(attempt: Attempt): boolean {
+/** Whether sending again cannot change what came of an attempt that did not succeed. */
+export function isFinal(attempt: Attempt): boolean {
   if ("failed" in attempt) return FINAL_EGRESS_CODES.includes(attempt.failed);
   const { status } = attempt;
-  return status >= 300 && status < 500 && status !== 408 && status !== 429;
+  return status >= 300 && status < 500 && ![408, 425, 429].includes(status);
 }
 
 /** Never quotes the URL, which is a secret; Slack's short texts (`invalid_blocks`) tell what is wrong. */
