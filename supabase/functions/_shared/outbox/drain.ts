@@ -18,6 +18,8 @@ export interface OutboxMessage {
  */
 export type Outcome = Delivery | { outcome: "held"; error: string; retry_after_seconds: number };
 
+type Result = { id: number } & Outcome;
+
 /** How many messages ended in which way. */
 export type Counts = Record<Outcome["outcome"], number>;
 
@@ -36,10 +38,12 @@ export interface Drain {
   /** So many messages must be delivered within the lease, so that no second worker takes them meanwhile. */
   batch: number;
   leaseSeconds: number;
+  /** A batch's messages are delivered side by side, as their order says nothing; one after another unless given. */
+  concurrent?: boolean;
 }
 
 /**
- * Delivers what waits for the given channels, channels side by side, each in order and up to its first `retry`.
+ * Delivers what waits for the given channels, channels side by side, each up to its first `retry`.
  *
  * A message is delivered at least once: a worker that dies before its report is recorded leaves it to the next one, and
  * a report that comes after the lease was lost is refused.
@@ -73,7 +77,10 @@ async function drainChannel(drain: Drain, deps: DrainDeps, deadline: number): Pr
       { p_channels: [drain.channel], p_limit: drain.batch, p_lease_seconds: drain.leaseSeconds },
     );
     if (!claim) break;
-    const results = await deliverInOrder(drain, claim.messages ?? [], deps.logger);
+    const messages = claim.messages ?? [];
+    const results = drain.concurrent
+      ? await Promise.all(messages.map((message) => deliverOne(drain, message, deps.logger)))
+      : await deliverInOrder(drain, messages, deps.logger);
     for (const { outcome } of results) counts[outcome]++;
     const accepted = await deps.database.rpc<boolean>("finish_outbox", {
       p_channel: drain.channel,
@@ -89,19 +96,24 @@ async function drainChannel(drain: Drain, deps: DrainDeps, deadline: number): Pr
 }
 
 /** Ends with the first message that must be sent again, so that none overtakes it. */
-async function deliverInOrder(
-  { channel, deliver }: Drain,
-  messages: OutboxMessage[],
-  logger: Logger,
-): Promise<({ id: number } & Outcome)[]> {
-  const results: ({ id: number } & Outcome)[] = [];
+async function deliverInOrder(drain: Drain, messages: OutboxMessage[], logger: Logger): Promise<Result[]> {
+  const results: Result[] = [];
   for (const message of messages) {
-    const result = await deliver(message);
-    results.push({ id: message.id, ...result });
-    if (result.outcome !== "delivered") {
-      logger.warn("outbox.not_delivered", { channel, message_id: message.id, ...result });
-    }
+    const result = await deliverOne(drain, message, logger);
+    results.push(result);
     if (result.outcome === "retry") break;
   }
   return results;
+}
+
+async function deliverOne(
+  { channel, deliver }: Drain,
+  message: OutboxMessage,
+  logger: Logger,
+): Promise<Result> {
+  const outcome = await deliver(message);
+  if (outcome.outcome !== "delivered") {
+    logger.warn("outbox.not_delivered", { channel, message_id: message.id, ...outcome });
+  }
+  return { id: message.id, ...outcome };
 }
