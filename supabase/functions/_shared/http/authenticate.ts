@@ -1,14 +1,17 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { AuthModeWithKey } from "@supabase/server";
 import { extractCredentials, verifyCredentials } from "@supabase/server/core";
+import type { Role, RoleSource } from "../ports.ts";
+import { HttpError } from "./errors.ts";
 
 /**
  * Who may call an endpoint.
  * - `secret`: holders of any named secret key, and internal callers.
- * - `publishable`: these, and holders of a publishable key.
+ * - `viewer`, `operator`, `admiral`: these, and signed-in users with that role or a greater one.
+ * - `publishable`: as `secret`, and holders of a publishable key.
  * - `none`: anybody; the handler verifies a provider's signature over the raw body.
  */
-export type Auth = "secret" | "publishable" | "none";
+export type Auth = "secret" | Role | "publishable" | "none";
 
 /** What callers are checked against; each key has a name. */
 export interface Keys {
@@ -17,42 +20,90 @@ export interface Keys {
   secretKeys: Record<string, string>;
 }
 
-export interface Caller {
-  kind: "secret" | "publishable" | "internal" | "anonymous";
-  /** The name of the key, for the log and the audit. */
-  keyName?: string;
+/** What decides who a caller is. */
+export interface Credentials {
+  keys: Keys;
+  internalToken?: string;
+  /** Needed where a role is asked for. */
+  roles?: RoleSource;
 }
 
-const MODES: Record<Exclude<Auth, "none">, AuthModeWithKey[]> = {
+/** Who called; keys have names. */
+export type Caller =
+  | { kind: "secret" | "publishable"; keyName?: string }
+  | { kind: "user"; userId: string; role: Role }
+  | { kind: "internal" }
+  | { kind: "anonymous" };
+
+/** Each role may do what those before it may. */
+const ROLES: Role[] = ["viewer", "operator", "admiral"];
+
+const MODES: Record<"secret" | "publishable", AuthModeWithKey[]> = {
   secret: ["secret:*"],
   publishable: ["secret:*", "publishable:*"],
 };
 
+/** True when signed-in users may call, if their role suffices. */
+export function isRole(auth: Auth): auth is Role {
+  return (ROLES as Auth[]).includes(auth);
+}
+
+/** The caller as the audit log names its actors: `user:<uuid>`, `key:<name>`, `system`, `anonymous`. */
+export function actorOf(caller: Caller): string {
+  if (caller.kind === "user") return `user:${caller.userId}`;
+  if (caller.kind === "internal") return "system";
+  if (caller.kind === "anonymous") return "anonymous";
+  return `key:${caller.keyName ?? caller.kind}`;
+}
+
 /**
  * Finds out who calls. Keys are accepted in `apikey` and as `Authorization: Bearer`, the internal token in
- * `X-Internal-Token`; all comparisons take constant time.
+ * `X-Internal-Token`, a user's access token as `Authorization: Bearer`. Keys are compared in constant time.
  *
- * @returns The caller, or null when nothing that was sent is valid.
+ * @throws {HttpError} `auth.required` when nothing that was sent is valid, `auth.role_required` for a user whose role
+ * does not suffice.
  */
-export async function authenticate(
-  request: Request,
-  auth: Auth,
-  keys: Keys,
-  internalToken?: string,
-): Promise<Caller | null> {
+export async function authenticate(request: Request, auth: Auth, trusted: Credentials): Promise<Caller> {
   if (auth === "none") return { kind: "anonymous" };
-  const token = request.headers.get("x-internal-token");
-  if (token && internalToken && equalInConstantTime(token, internalToken)) return { kind: "internal" };
+  const internalToken = request.headers.get("x-internal-token");
+  if (internalToken && trusted.internalToken && equalInConstantTime(internalToken, trusted.internalToken)) {
+    return { kind: "internal" };
+  }
+  const { apikey, token } = extractCredentials(request);
+  const holder = await keyHolder([apikey, token], auth === "publishable" ? auth : "secret", trusted.keys);
+  if (holder) return holder;
 
-  const sent = extractCredentials(request);
+  if (!isRole(auth) || !token) throw new HttpError("auth.required");
+  const user = await trusted.roles?.roleOf(token);
+  if (!user) throw new HttpError("auth.required");
+  const { userId, role } = user;
+  if (!role || ROLES.indexOf(role) < ROLES.indexOf(auth)) throw roleRequired(auth, userId, role);
+  return { kind: "user", userId, role };
+}
+
+async function keyHolder(
+  sent: (string | null)[],
+  mode: "secret" | "publishable",
+  keys: Keys,
+): Promise<Caller | undefined> {
   // An empty key set keeps the package from looking for one in the environment.
   const env = { ...keys, jwks: { keys: [] } };
-  for (const apikey of [sent.apikey, sent.token]) {
+  for (const apikey of sent) {
     if (!apikey) continue;
-    const { data } = await verifyCredentials({ apikey, token: null }, { auth: MODES[auth], env });
-    if (data) return { kind: data.authMode as "secret" | "publishable", keyName: data.keyName ?? undefined };
+    const { data } = await verifyCredentials({ apikey, token: null }, { auth: MODES[mode], env });
+    if (data) return { kind: data.authMode as typeof mode, keyName: data.keyName ?? undefined };
   }
-  return null;
+}
+
+function roleRequired(required: Role, userId: string, role: Role | null): HttpError {
+  const has = role ? `the role "${role}"` : "no role";
+  return new HttpError(
+    "auth.role_required",
+    `This needs the role "${required}", and you have ${has}. Somebody with access to the project's SQL editor can ` +
+      `grant it: insert into operators (user_id, role) values ('${userId}', '${required}') ` +
+      "on conflict (user_id) do update set role = excluded.role;",
+    { required, role },
+  );
 }
 
 function equalInConstantTime(left: string, right: string): boolean {

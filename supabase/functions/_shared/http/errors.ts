@@ -4,7 +4,12 @@ import { DatabaseError } from "../ports.ts";
 const ERRORS = {
   "auth.required": {
     status: 401,
-    title: "This endpoint needs a valid key; see the documentation of its authentication",
+    title: "This endpoint needs a valid credential; see the documentation of its authentication",
+  },
+  "auth.role_required": { status: 403, title: "This endpoint needs a greater role than yours" },
+  "request.not_found": {
+    status: 404,
+    title: "There is nothing at this path; see the documentation of this function",
   },
   "request.method_not_allowed": { status: 405, title: "This endpoint does not support the request's method" },
   "request.timeout": { status: 408, title: "The request's body took too long to arrive" },
@@ -35,8 +40,14 @@ export class HttpError extends Error {
   /**
    * @param code Decides the HTTP status, by the table above.
    * @param details Machine-readable particulars, such as the fields that are wrong.
+   * @param headers Of the answer, on top of the usual ones.
    */
-  constructor(readonly code: ErrorCode, message?: string, readonly details?: unknown) {
+  constructor(
+    readonly code: ErrorCode,
+    message?: string,
+    readonly details?: unknown,
+    readonly headers?: Record<string, string>,
+  ) {
     super(message ?? ERRORS[code].title);
   }
 }
@@ -47,6 +58,7 @@ export interface PublicError {
   code: string;
   message: string;
   details?: unknown;
+  headers?: Record<string, string>;
 }
 
 /**
@@ -60,16 +72,15 @@ export function toPublicError(error: unknown): PublicError {
   const code = errorCode(error);
   const { status, title } = ERRORS[code];
   if (error instanceof HttpError) {
-    return { status, code, message: error.message, details: error.details };
+    return { status, code, message: error.message, details: error.details, headers: error.headers };
   }
   return { status, code, message: title };
 }
 
 /** The answer that tells a caller about a failure. */
-export function errorResponse({ status, code, message, details }: PublicError, requestId: string): Response {
-  const headers: Record<string, string> = {};
-  if (status === 401) headers["www-authenticate"] = "Bearer";
-  if (status === 405) headers["allow"] = "POST, OPTIONS";
+export function errorResponse(shown: PublicError, requestId: string): Response {
+  const { status, code, message, details } = shown;
+  const headers = { ...(status === 401 && { "www-authenticate": "Bearer" }), ...shown.headers };
   return Response.json({ error: { code, message, details, request_id: requestId } }, { status, headers });
 }
 

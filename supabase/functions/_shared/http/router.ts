@@ -1,0 +1,147 @@
+import type { Logger } from "../ports.ts";
+import { type Auth, authenticate, type Caller, type Credentials, isRole } from "./authenticate.ts";
+import { errorResponse, HttpError, type PublicError, toPublicError } from "./errors.ts";
+import { parseJson, readBody } from "./read-body.ts";
+import { createFinder, type Route } from "./route.ts";
+import { validate } from "./validate.ts";
+
+/** Browsers may call every endpoint: what protects it is the key, not the origin. */
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-headers":
+    "authorization, apikey, content-type, x-client-info, x-internal-token, x-force-failure",
+  "access-control-expose-headers": "x-request-id, server-timing, retry-after",
+  "access-control-max-age": "86400",
+};
+
+/** From the one that most may call to the one that fewest may. */
+const WEAKEST_FIRST: Auth[] = ["publishable", "viewer", "operator", "admiral", "secret"];
+
+export interface RouterOptions extends Credentials {
+  /** The function's name, for the log. */
+  name: string;
+  logger: Logger;
+  routes: Route[];
+}
+
+/**
+ * The one way a request enters: preflight, authentication, path and method, size, JSON, schema, handler, error mapping,
+ * and one log line. Answers carry `X-Request-Id` and `Server-Timing`; errors look like
+ * `{ "error": { "code", "message", "details"?, "request_id" } }`.
+ *
+ * A path is looked up only for callers that are known: to others every path and method that needs a credential looks alike.
+ */
+export function createRouter(options: RouterOptions): (request: Request) => Promise<Response> {
+  const { routes, roles } = options;
+  if (!roles && routes.some(({ auth }) => isRole(auth))) {
+    throw new TypeError(`A route of ${options.name} asks for a role: give the router a source of roles`);
+  }
+  const find = createFinder(routes);
+  const leastAuth = WEAKEST_FIRST.find((auth) => routes.some((route) => route.auth === auth)) ?? "none";
+  const methods = [...new Set(routes.map(({ method }) => method)), "OPTIONS"];
+  const cors = { ...CORS, "access-control-allow-methods": methods.join(", ") };
+
+  async function answer(request: Request, run: Run): Promise<Response> {
+    const url = new URL(request.url);
+    const found = find(request.method, url.pathname);
+    const auth = found instanceof HttpError ? leastAuth : found.route.auth;
+    run.caller = await authenticate(request, auth, options);
+    lap(run, "auth");
+    if (found instanceof HttpError) throw found;
+    run.route = found.route;
+
+    const { schema, handler, input: select = (body) => body } = found.route;
+    const { maxBytes = 64 * 1024, bodyTimeoutMs = 10_000 } = found.route;
+    const rawBody = await readBody(request, maxBytes, bodyTimeoutMs);
+    const input = schema && validate(schema, select(parseJson(rawBody), url, found.params));
+    lap(run, "read");
+
+    const context = { request, rawBody, caller: run.caller, params: found.params, requestId: run.requestId };
+    const result = await handler(input, context);
+    return result instanceof Response ? result : Response.json(result);
+  }
+
+  return async (request) => {
+    if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: cors });
+    const run: Run = { requestId: crypto.randomUUID(), timings: [], last: performance.now() };
+    const started = run.last;
+    let response: Response;
+    let failure: { error: unknown; shown: PublicError } | undefined;
+    try {
+      response = await answer(request, run);
+    } catch (error) {
+      failure = { error, shown: toPublicError(error) };
+      response = errorResponse(failure.shown, run.requestId);
+    }
+    lap(run, "handle");
+    const milliseconds = performance.now() - started;
+    log(options, request, run, response.status, milliseconds, failure);
+    return decorate(request, response, cors, run, milliseconds);
+  };
+}
+
+/** The state of one request on its way through the pipeline. */
+interface Run {
+  requestId: string;
+  caller?: Caller;
+  route?: Route;
+  timings: string[];
+  last: number;
+}
+
+function decorate(
+  request: Request,
+  response: Response,
+  cors: Record<string, string>,
+  run: Run,
+  milliseconds: number,
+): Response {
+  const headers = new Headers(response.headers);
+  for (const [name, value] of Object.entries(cors)) headers.set(name, value);
+  headers.set("x-request-id", run.requestId);
+  headers.set("server-timing", [...run.timings, timing("total", milliseconds)].join(", "));
+  const body = request.method === "HEAD" ? null : response.body;
+  return new Response(body, { status: response.status, headers });
+}
+
+function log(
+  { logger, name }: RouterOptions,
+  request: Request,
+  { caller, route, requestId }: Run,
+  status: number,
+  milliseconds: number,
+  failure?: { error: unknown; shown: PublicError },
+): void {
+  const fields = {
+    function: name,
+    method: request.method,
+    route: route?.path,
+    status,
+    code: failure?.shown.code,
+    caller: caller?.kind,
+    key_name: caller && "keyName" in caller ? caller.keyName : undefined,
+    user_id: caller?.kind === "user" ? caller.userId : undefined,
+    duration_ms: Math.round(milliseconds),
+    request_id: requestId,
+  };
+  if (status < 500) return logger.info("request", fields);
+  logger.error("request", { ...fields, error: describe(failure?.error) });
+}
+
+function describe(error: unknown): string | undefined {
+  return error instanceof Error
+    ? error.stack ?? error.message
+    : error === undefined
+    ? undefined
+    : String(error);
+}
+
+function lap(run: Run, step: string): void {
+  const now = performance.now();
+  run.timings.push(timing(step, now - run.last));
+  run.last = now;
+}
+
+function timing(step: string, milliseconds: number): string {
+  return `${step};dur=${milliseconds.toFixed(1)}`;
+}
