@@ -55,6 +55,3 @@ comment on column public.audit_status.refusals is 'Places where no checkpoint of
 comment on column public.audit_status.open_damage is 'Open entries of audit_damage.';
 revoke all on public.audit_status from public, anon, authenticated, service_role;
 grant select on public.audit_status to service_role;
-
--- The last migration: every timer is there.
-select private.install_timers();

@@ -1,0 +1,2 @@
+-- The last migration: every timer is there.
+select private.install_timers();
