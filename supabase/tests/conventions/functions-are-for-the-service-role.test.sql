@@ -6,7 +6,10 @@ create function pg_temp.offences() returns setof text language sql as $$
   select p.oid::regprocedure || ' by ' || r.rolname
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace, pg_roles r
   where n.nspname in ('public', 'private') and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') and r.rolname in ('anon', 'authenticated', 'service_role')
-    and has_function_privilege(r.oid, p.oid, 'execute') <> (r.rolname = 'service_role' and n.nspname = 'public')
+    and has_function_privilege(r.oid, p.oid, 'execute') <> (
+      r.rolname = 'service_role' and n.nspname = 'public'
+      -- Tells a signed-in user his own role and nothing else.
+      or r.rolname = 'authenticated' and p.oid = 'public.my_role()'::regprocedure)
   union all
   select p.oid::regprocedure || ' by everyone'
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
@@ -15,7 +18,7 @@ create function pg_temp.offences() returns setof text language sql as $$
 $$;
 create function pg_temp.found() returns text[] language sql as 'select array(select pg_temp.offences() order by 1)';
 
-select is(pg_temp.found(), '{}', 'public functions are executable by service_role, private ones by nobody');
+select is(pg_temp.found(), '{}', 'public functions are executable by service_role, private ones by nobody, and one tells users their own role');
 
 create function public.forgotten() returns integer language sql as 'select 1';
 revoke execute on function public.forgotten() from anon, authenticated;

@@ -9,6 +9,7 @@ insert into public.receipts (payer, amount_minor, currency) values ('ada', 100, 
 insert into public.ledger_events (event_type, account, amount_minor, currency) values ('payment.received', 'ada', 100, 'EUR');
 insert into public.call_sessions (started_at, ended_at, status) values (now(), now(), 'completed');
 insert into public.subsystem_counts values ('acme', 'action', 1, 0, now());
+insert into public.operators (user_id, role) values (tests.id(1), 'viewer');
 -- Inner nodes are stored from 1,024 rows on.
 create table public.sealed_notes (note integer);
 select private.make_immutable('public.sealed_notes');
