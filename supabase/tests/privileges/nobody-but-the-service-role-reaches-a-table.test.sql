@@ -10,6 +10,8 @@ insert into public.ledger_events (event_type, account, amount_minor, currency) v
 insert into public.call_sessions (started_at, ended_at, status) values (now(), now(), 'completed');
 insert into public.subsystem_counts values ('acme', 'action', 1, 0, now());
 insert into public.operators (user_id, role) values (tests.id(1), 'viewer');
+insert into public.webhook_receivers (host, public_key)
+values ('a.example', jsonb_build_object('kty', 'EC', 'crv', 'P-256', 'x', repeat('x', 43), 'y', repeat('y', 43)));
 -- Inner nodes are stored from 1,024 rows on.
 create table public.sealed_notes (note integer);
 select private.make_immutable('public.sealed_notes');
