@@ -1,4 +1,4 @@
-import { createClient, type PostgrestError } from "@supabase/supabase-js";
+import { createClient, type PostgrestError, type SupabaseClient } from "@supabase/supabase-js";
 import { type Database, DatabaseError } from "../ports.ts";
 
 /** Machine codes of this product: `<noun>.<problem>`. */
@@ -12,6 +12,9 @@ const STATES: [pattern: RegExp, code: string, status: number, meaning: string][]
   [/^25006$/, "database.read_only", 503, "the database accepts no writes (often: its disk is full)"],
   [/^(08|53|57P|PGRST00[0-3])/, "database.unreachable", 503, "the database cannot be reached now; try again"],
 ];
+
+/** The Data API did not take the caller for a signed-in user: his token is invalid, or he was taken for anybody. */
+const NOT_SIGNED_IN = /^(PGRST30[1-3]|42501)$/;
 
 /** In serialised JSON: an escaped backslash (to step over), NUL, or half of a surrogate pair. */
 const UNSTORABLE = /\\\\|\\u0000|\\ud[89a-f][0-9a-f]{2}/g;
@@ -28,24 +31,47 @@ const UNSTORABLE = /\\\\|\\u0000|\\ud[89a-f][0-9a-f]{2}/g;
 export function createDatabase(
   { url, secretKey, timeoutMs = 10_000 }: { url: string; secretKey: string; timeoutMs?: number },
 ): Database {
-  const client = createClient(url, secretKey, {
+  const client = connect(url, secretKey);
+  return { rpc: (name, args) => call(client, name, args, timeoutMs) };
+}
+
+/**
+ * The same database as a signed-in user sees it: what is returned makes a `Database` of his access token, which the Data
+ * API verifies with each call. For a token that is not valid the code is `database.not_signed_in`.
+ */
+export function createUserDatabase(
+  { url, publishableKey, timeoutMs = 10_000 }: { url: string; publishableKey: string; timeoutMs?: number },
+): (accessToken: string) => Database {
+  const client = connect(url, publishableKey);
+  return (accessToken) => ({ rpc: (name, args) => call(client, name, args, timeoutMs, accessToken) });
+}
+
+function connect(url: string, apiKey: string): SupabaseClient {
+  return createClient(url, apiKey, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
   });
-  return {
-    async rpc<T>(name: string, args: Record<string, unknown> = {}): Promise<T> {
-      const signal = AbortSignal.timeout(timeoutMs);
-      const { data, error, status } = await client.rpc(name, storable(args)).abortSignal(signal);
-      if (!error) return data as T;
-      if (signal.aborted) {
-        throw new DatabaseError(
-          "database.timeout",
-          `${name} did not answer within ${timeoutMs} ms; it may still have taken effect`,
-          504,
-        );
-      }
-      throw toDatabaseError(name, error, status);
-    },
-  };
+}
+
+async function call<T>(
+  client: SupabaseClient,
+  name: string,
+  args: Record<string, unknown> = {},
+  timeoutMs: number,
+  accessToken?: string,
+): Promise<T> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const request = client.rpc(name, storable(args)).abortSignal(signal);
+  if (accessToken !== undefined) request.setHeader("authorization", `Bearer ${accessToken}`);
+  const { data, error, status } = await request;
+  if (!error) return data as T;
+  if (signal.aborted) {
+    throw new DatabaseError(
+      "database.timeout",
+      `${name} did not answer within ${timeoutMs} ms; it may still have taken effect`,
+      504,
+    );
+  }
+  throw toDatabaseError(name, error, status);
 }
 
 /**
@@ -61,6 +87,9 @@ function toDatabaseError(name: string, error: PostgrestError, status: number): D
   if (raised) {
     const code = MACHINE_CODE.test(error.hint ?? "") ? error.hint : "database.error";
     return new DatabaseError(code, error.message, Number(raised[1]));
+  }
+  if (status === 401 && NOT_SIGNED_IN.test(error.code ?? "")) {
+    return new DatabaseError("database.not_signed_in", `${name}: the Data API accepts no such token`, 500);
   }
   const state = STATES.find(([pattern]) => pattern.test(error.code ?? ""));
   if (state) return new DatabaseError(state[1], `${name}: ${state[3]} (${error.code})`, state[2]);
