@@ -4,6 +4,7 @@ select plan(10);
 
 insert into public.receipts (payer, amount_minor, currency) values ('ada', 100, 'EUR');
 insert into public.ledger_events (event_type, account, amount_minor, currency) values ('payment.received', 'ada', 100, 'EUR');
+select allocate_ledger_event(id, '[{"bucket": "tax", "share": 1}]', 'split', 'e1') from public.ledger_events;
 insert into public.call_sessions (started_at, ended_at, status) values (now(), now(), 'completed');
 select private.audit('tests', 'system', 'row.inserted', 'table:receipts', 'done');
 create table public.other_log (note text);
@@ -70,7 +71,7 @@ begin
 end $$;
 create temp table before as select pg_temp.contents() as contents;
 
-select set_eq('select log::text from logs', array['audit_log', 'call_sessions', 'ledger_events', 'other_log', 'receipts'], 'the immutable tables are known');
+select set_eq('select log::text from logs', array['audit_log', 'call_sessions', 'ledger_allocations', 'ledger_events', 'other_log', 'receipts'], 'the immutable tables are known');
 select is(pg_temp.outcomes('{postgres}'), '{audit.immutable}', 'the owner is refused every way, on every table, with one code');
 select is(pg_temp.outcomes('{anon, authenticated, authenticator, service_role}'), '{audit.immutable,"no permission"}', 'the roles of the API have no permission, and a function that has is refused');
 do $$

@@ -7,6 +7,7 @@ select save_grant('acme', null, tests.id(1), tests.jwe(), tests.jwe(), 60);
 select tests.fail(1, 'acme', 'network', '{"request": null}');
 insert into public.receipts (payer, amount_minor, currency) values ('ada', 100, 'EUR');
 insert into public.ledger_events (event_type, account, amount_minor, currency) values ('payment.received', 'ada', 100, 'EUR');
+select allocate_ledger_event(id, '[{"bucket": "tax", "share": 1}]', 'split', 'e1') from public.ledger_events;
 insert into public.call_sessions (started_at, ended_at, status) values (now(), now(), 'completed');
 insert into public.subsystem_counts values ('acme', 'action', 1, 0, now());
 insert into public.operators (user_id, role) values (tests.id(1), 'viewer');
