@@ -20,6 +20,7 @@ export function platformEnvironment(
     ENVIRONMENT: "development",
     INTERNAL_WEBHOOK_TOKEN: secrets.internalWebhookToken,
     TOKEN_ENCRYPTION_KEYS: secrets.tokenEncryptionKeys,
+    WEBHOOK_SIGNING_KEYS: secrets.webhookSigningKeys,
     AUDIT_SIGNING_KEY: secrets.auditSigningKey,
     AUDIT_VERIFIER_KEY: secrets.auditVerifierKey,
   };
@@ -45,7 +46,9 @@ export function shellEnvironment(env: Record<string, string>): Record<string, st
   const names = ["SUPABASE_URL", "SUPABASE_DB_URL", "SUPABASE_ANON_KEY", "INTERNAL_WEBHOOK_TOKEN"];
   return {
     ...Object.fromEntries(
-      [...names, "TOKEN_ENCRYPTION_KEYS", "AUDIT_VERIFIER_KEY"].map((name) => [name, env[name]!]),
+      [...names, "TOKEN_ENCRYPTION_KEYS", "WEBHOOK_SIGNING_KEYS", "AUDIT_VERIFIER_KEY"].map((
+        name,
+      ) => [name, env[name]!]),
     ),
     SUPABASE_SECRET_KEY: JSON.parse(env.SUPABASE_SECRET_KEYS!).default,
   };

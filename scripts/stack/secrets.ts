@@ -19,6 +19,8 @@ export interface StackSecrets {
   internalWebhookToken: string;
   /** `<key id>:<32 random bytes in base64>` */
   tokenEncryptionKeys: string;
+  /** 32 random bytes in base64; signs webhooks. */
+  webhookSigningKeys: string;
   /** Signs the audit log's checkpoints. */
   auditSigningKey: string;
   /** Verifies them; no secret. */
@@ -76,6 +78,7 @@ async function generateSecrets(): Promise<StackSecrets> {
     serviceRoleKey: await legacyKey("service_role"),
     internalWebhookToken: random(32),
     tokenEncryptionKeys: `local:${randomBytes(32).toString("base64")}`,
+    webhookSigningKeys: randomBytes(32).toString("base64"),
     auditSigningKey: auditKeys.signer,
     auditVerifierKey: auditKeys.verifier,
   };

@@ -106,3 +106,16 @@ Deno.test("a chain to anchor on is its node's address and an account's key, or n
   assert.equal(badKey, "ANCHOR_PRIVATE_KEY must be 0x and 64 hex digits");
   assert.ok(![noKey, noNode, badKey].join().match(/canary|a1a1/));
 });
+
+Deno.test("keys that sign webhooks are long enough to be keys, and there may be none", () => {
+  const key = (bytes: number) => btoa("k".repeat(bytes));
+  const read = (keys: string) =>
+    readConfig(["webhookKeys"], from({ WEBHOOK_SIGNING_KEYS: keys })).webhookKeys;
+  assert.deepEqual(read(""), []);
+  assert.deepEqual(read(`${key(32)}, ${key(64)}`), [key(32), key(64)]);
+  for (const refused of [key(31), "canary", `${key(32)},canary`, `${key(32)}*`, `kid:${key(32)}`]) {
+    const problems = problemsOf(["webhookKeys"], { WEBHOOK_SIGNING_KEYS: refused });
+    assert.match(problems.join(), /^WEBHOOK_SIGNING_KEYS must be keys of 32 bytes or more/, refused);
+    assert.ok(!problems.join().includes(refused));
+  }
+});

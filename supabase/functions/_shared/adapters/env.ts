@@ -20,6 +20,9 @@ const namedKeys = z.string().default("{}").transform((text, context) => {
   }
 });
 
+/** 43 digits are 258 bits. */
+const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43,}={0,2}$/;
+
 const ENVIRONMENT = z.enum(["development", "production"], 'must be "development" or "production"')
   .default("production");
 
@@ -107,6 +110,15 @@ const sections = {
       : ["ANCHOR_RPC_URL", "ANCHOR_PRIVATE_KEY"];
     const message = `is missing, though ${given} is set: anchoring on a chain needs both. ${HOW_TO_SET}`;
     context.addIssue({ code: "custom", path: [missing], message });
+    return z.NEVER;
+  }),
+  /** The keys that the secrets of webhooks' receivers are derived from, in base64; none: no webhook is sent. */
+  webhookKeys: z.object({ WEBHOOK_SIGNING_KEYS: z.string().default("") }).transform((env, context) => {
+    const keys = words(env.WEBHOOK_SIGNING_KEYS);
+    if (keys.every((key) => BASE64_OF_32_BYTES.test(key))) return keys;
+    const message =
+      "must be keys of 32 bytes or more in base64, separated by commas. Make one with `openssl rand -base64 32`";
+    context.addIssue({ code: "custom", path: ["WEBHOOK_SIGNING_KEYS"], message });
     return z.NEVER;
   }),
   stripeWebhookSecret: z.object({

@@ -4,7 +4,7 @@ import { decideTarget } from "../egress/target.ts";
 export type WebhookTarget =
   | {
     url: string;
-    /** Host name, and the port unless it is the scheme's own: whose secret signs, and whose key encrypts. */
+    /** Whose secret signs, and whose key encrypts, as `receiverOf` names it. */
     host: string;
     /** Whether it is one of the project's own functions, which takes the internal token for a signature. */
     own: boolean;
@@ -28,7 +28,7 @@ export function webhookTarget(
   }
   if (text.startsWith("/")) return ownFunction(text, projectUrl);
   const target = decideTarget(text, { privateHosts });
-  if (target.allowed) return { url: target.url.href, host: hostOf(target.url), own: false };
+  if (target.allowed) return { url: target.url.href, host: receiverOf(target.url), own: false };
   const problem = target.code === "egress.blocked_address"
     ? `The url points inside the network, where no webhook goes: ${target.reason}`
     : `The url must be an https URL, or begin with one slash for a function of this project: ${target.reason}`;
@@ -40,7 +40,7 @@ function ownFunction(path: string, projectUrl: string): WebhookTarget {
   // Dot segments are resolved here; encoded slashes might be decoded, and then resolved, by whoever routes the request.
   const url = URL.canParse(`.${path}`, functions) ? new URL(`.${path}`, functions) : null;
   const inside = url?.href.startsWith(functions.href) && /^[\w-]/.test(url.href.slice(functions.href.length));
-  if (url && inside && !/\\|%2f|%5c/i.test(path)) return { url: url.href, host: hostOf(url), own: true };
+  if (url && inside && !/\\|%2f|%5c/i.test(path)) return { url: url.href, host: receiverOf(url), own: true };
   return {
     problem:
       "The url leads to no function of this project: after one slash comes a function's name, and neither dot " +
@@ -48,6 +48,7 @@ function ownFunction(path: string, projectUrl: string): WebhookTarget {
   };
 }
 
-function hostOf({ hostname, port }: URL): string {
+/** How the receiver of a webhook is named: by host name, and port unless it is the scheme's own. */
+export function receiverOf({ hostname, port }: URL): string {
   return hostname.replace(/\.$/, "") + (port && `:${port}`);
 }

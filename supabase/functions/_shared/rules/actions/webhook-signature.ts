@@ -7,7 +7,7 @@ import { Webhook } from "standardwebhooks";
  * derived (HKDF-SHA256, RFC 5869), so that nothing is stored and no receiver can sign for another.
  *
  * @param key base64
- * @param host as `webhookTarget` names it: host name, and the port unless it is the scheme's own
+ * @param host as `receiverOf` names it
  */
 export function webhookSecret(key: string, host: string): string {
   const derived = hkdfSync("sha256", Buffer.from(key, "base64"), new Uint8Array(), `webhook:${host}`, 32);
