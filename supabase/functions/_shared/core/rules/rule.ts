@@ -49,12 +49,12 @@ export interface MatchableRule {
   condition: Condition;
 }
 
-/** A rule cannot be used as it is; `code` is `rule.*`. */
+/** A rule or an event cannot be used as it is. */
 export class RuleError extends Error {
   override name = "RuleError";
   /** @param errors one sentence each, beginning with where in the rule it is */
   constructor(
-    readonly code: "rule.invalid" | "rule.duplicate",
+    readonly code: "rule.invalid" | "rule.duplicate" | "event.invalid",
     message: string,
     readonly errors: string[] = [],
   ) {
