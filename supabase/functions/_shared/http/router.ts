@@ -32,34 +32,14 @@ export interface RouterOptions extends Credentials {
  * A path is looked up only for callers that are known: to others every path and method that needs a credential looks alike.
  */
 export function createRouter(options: RouterOptions): (request: Request) => Promise<Response> {
-  const { routes, roles } = options;
+  const { name, roles, routes } = options;
   if (!roles && routes.some(({ auth }) => isRole(auth))) {
-    throw new TypeError(`A route of ${options.name} asks for a role: give the router a source of roles`);
+    throw new TypeError(`A route of ${name} asks for a role: give the router a source of roles`);
   }
   const find = createFinder(routes);
   const leastAuth = WEAKEST_FIRST.find((auth) => routes.some((route) => route.auth === auth)) ?? "none";
   const methods = [...new Set(routes.map(({ method }) => method)), "OPTIONS"];
   const cors = { ...CORS, "access-control-allow-methods": methods.join(", ") };
-
-  async function answer(request: Request, run: Run): Promise<Response> {
-    const url = new URL(request.url);
-    const found = find(request.method, url.pathname);
-    const auth = found instanceof HttpError ? leastAuth : found.route.auth;
-    run.caller = await authenticate(request, auth, options);
-    lap(run, "auth");
-    if (found instanceof HttpError) throw found;
-    run.route = found.route;
-
-    const { schema, handler, input: select = (body) => body } = found.route;
-    const { maxBytes = 64 * 1024, bodyTimeoutMs = 10_000 } = found.route;
-    const rawBody = await readBody(request, maxBytes, bodyTimeoutMs);
-    const input = schema && validate(schema, select(parseJson(rawBody), url, found.params));
-    lap(run, "read");
-
-    const context = { request, rawBody, caller: run.caller, params: found.params, requestId: run.requestId };
-    const result = await handler(input, context);
-    return result instanceof Response ? result : Response.json(result);
-  }
 
   return async (request) => {
     if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: cors });
@@ -68,7 +48,13 @@ export function createRouter(options: RouterOptions): (request: Request) => Prom
     let response: Response;
     let failure: { error: unknown; shown: PublicError } | undefined;
     try {
-      response = await answer(request, run);
+      const found = find(request.method, new URL(request.url).pathname);
+      const auth = found instanceof HttpError ? leastAuth : found.route.auth;
+      run.caller = await authenticate(request, auth, options);
+      lap(run, "auth");
+      if (found instanceof HttpError) throw found;
+      run.route = found.route;
+      response = await handle(request, { ...found, caller: run.caller }, run);
     } catch (error) {
       failure = { error, shown: toPublicError(error) };
       response = errorResponse(failure.shown, run.requestId);
@@ -78,6 +64,20 @@ export function createRouter(options: RouterOptions): (request: Request) => Prom
     log(options, request, run, response.status, milliseconds, failure);
     return decorate(request, response, cors, run, milliseconds);
   };
+}
+
+async function handle(
+  request: Request,
+  { route, params, caller }: { route: Route; params: Record<string, string>; caller: Caller },
+  run: Run,
+): Promise<Response> {
+  const { schema, handler, input: select = (body) => body } = route;
+  const rawBody = await readBody(request, route.maxBytes ?? 64 * 1024, route.bodyTimeoutMs ?? 10_000);
+  const input = schema && validate(schema, select(parseJson(rawBody), new URL(request.url), params));
+  lap(run, "read");
+
+  const result = await handler(input, { request, rawBody, caller, params, requestId: run.requestId });
+  return result instanceof Response ? result : Response.json(result);
 }
 
 /** The state of one request on its way through the pipeline. */
