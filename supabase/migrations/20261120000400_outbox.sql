@@ -1,5 +1,5 @@
--- What leaves the database: messages to people and checkpoints of the audit log, written with the state change,
--- delivered later, in order per channel.
+-- What leaves the database: messages to people, checkpoints of the audit log and actions of rules, written with the
+-- state change, delivered later, in order per channel.
 
 create table public.notification_channels (
   name text primary key,
@@ -8,11 +8,11 @@ create table public.notification_channels (
   leased_until timestamptz,
   epoch integer not null default 0,
   retry_at timestamptz,
-  constraint notification_channels_purpose_is_known check (purpose in ('people', 'checkpoints'))
+  constraint notification_channels_purpose_is_known check (purpose in ('people', 'checkpoints', 'actions'))
 );
 comment on table public.notification_channels is 'Where messages go; one worker at a time delivers to a channel.';
-comment on column public.notification_channels.name is 'What delivers: slack or teams; for checkpoints the place: store, witness or chain.';
-comment on column public.notification_channels.purpose is 'people: they are told what happens. checkpoints: what the audit log is, is published there.';
+comment on column public.notification_channels.name is 'What delivers: slack or teams; for checkpoints the place: store, witness or chain; for actions their type.';
+comment on column public.notification_channels.purpose is 'people: they are told what happens. checkpoints: what the audit log is, is published there. actions: what rules do, is done there.';
 comment on column public.notification_channels.enabled is 'False: no message is written for this channel.';
 comment on column public.notification_channels.leased_until is 'Until then one worker owns the channel.';
 comment on column public.notification_channels.epoch is 'Fencing token: grows with every lease, a stale worker''s report is refused.';
@@ -20,6 +20,8 @@ comment on column public.notification_channels.retry_at is 'The receiver asked f
 insert into public.notification_channels (name) values ('slack'), ('teams');
 insert into public.notification_channels (name, purpose, enabled)
 values ('store', 'checkpoints', false), ('witness', 'checkpoints', false), ('chain', 'checkpoints', false);
+insert into public.notification_channels (name, purpose)
+values ('anchor', 'actions'), ('webhook', 'actions'), ('plugin_emit', 'actions'), ('ledger_allocate', 'actions');
 
 create table public.outbox (
   id bigint generated always as identity primary key,
@@ -33,14 +35,15 @@ create table public.outbox (
   delivered_at timestamptz,
   failed_at timestamptz,
   last_error text,
-  constraint outbox_kind_is_known check (kind in ('failure', 'attempt', 'recovered', 'disabled', 'damage', 'damage_over', 'checkpoint')),
+  constraint outbox_kind_is_known check (kind in (
+    'failure', 'attempt', 'recovered', 'disabled', 'damage', 'damage_over', 'action_failed', 'checkpoint', 'action')),
   constraint outbox_says_a_thing_once unique (dedup_key, channel),
   constraint outbox_ends_one_way check (delivered_at is null or failed_at is null)
 );
 comment on table public.outbox is 'Messages to be delivered at least once; a failed one stays as a dead letter.';
 comment on column public.outbox.id is 'Order of delivery within a channel.';
 comment on column public.outbox.channel is 'Where it goes.';
-comment on column public.outbox.kind is 'Which message it is; checkpoint: of which table one is to be published.';
+comment on column public.outbox.kind is 'Which message it is; checkpoint: of which table one is to be published; action: which run of an action is to be done.';
 comment on column public.outbox.payload is 'The facts the message is made of, without secrets.';
 comment on column public.outbox.dedup_key is 'What the message is about; the same thing is said once per channel.';
 comment on column public.outbox.created_at is 'When the state changed.';

@@ -45,6 +45,14 @@ export const damage = z.object({
 });
 export const damageOver = damage.partial({ kind: true });
 
+export const actionFailed = z.object({
+  rule_id: z.string(),
+  rule_name: z.string(),
+  action: z.string(),
+  error: text,
+  event_id: text,
+});
+
 /** What was found in an immutable table, or in the checkpoints of it. */
 export const DAMAGE: Record<string, string> = {
   edited: "Rows were edited",

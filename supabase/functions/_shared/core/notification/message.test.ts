@@ -133,6 +133,27 @@ Deno.test("a refused checkpoint says where it would have gone", () => {
   );
 });
 
+Deno.test("a failed action says which rule it belongs to, what went wrong, and that nobody tries it again", () => {
+  assert.equal(
+    asText(composeMessage("action_failed", {
+      rule_id: "login-lockout",
+      rule_name: "Lock out after failed logins",
+      action: "webhook",
+      error: "webhook.refused: The receiver answered 410.",
+      event_id: "login-17",
+    }, null)),
+    `⚠️ Rule Action Failed
+
+Rule: Lock out after failed logins (login-lockout)
+Action: webhook
+Error: webhook.refused: The receiver answered 410.
+
+Action Required: Mend the rule or what it acts on: this action is not tried again
+
+Event ID: login-17`,
+  );
+});
+
 Deno.test("a fact that is unknown has no line", () => {
   const message = composeMessage("failure", { service_name: "slack", error_message: null }, null);
   assert.equal(asText(message), "🚨 Integration Failure Detected\n\nService: slack");

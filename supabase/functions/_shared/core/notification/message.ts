@@ -1,5 +1,5 @@
 import { formatDuration } from "./duration.ts";
-import { attempt, DAMAGE, damage, damageOver, disabled, failure, recovered } from "./facts.ts";
+import { actionFailed, attempt, DAMAGE, damage, damageOver, disabled, failure, recovered } from "./facts.ts";
 
 /** A line of a message: `label: value`. */
 export interface Line {
@@ -78,11 +78,19 @@ const KINDS: Record<string, (payload: unknown, dashboardUrl: string | null) => M
       [["Numbers", numbers(facts)], ["Detail", facts.detail]],
     ]);
   },
+  action_failed(payload) {
+    const facts = actionFailed.parse(payload);
+    return compose("⚠️ Rule Action Failed", [
+      [["Rule", `${facts.rule_name} (${facts.rule_id})`], ["Action", facts.action], ["Error", facts.error]],
+      [["Action Required", "Mend the rule or what it acts on: this action is not tried again"]],
+      [["Event ID", facts.event_id]],
+    ]);
+  },
 };
 
 /**
- * Words a message: `failure`, `attempt`, `recovered`, `disabled`, `damage` or `damage_over`. Facts that are unknown have
- * no line.
+ * Words a message: `failure`, `attempt`, `recovered`, `disabled`, `damage`, `damage_over` or `action_failed`. Facts that
+ * are unknown have no line.
  *
  * @param payload the facts, as the outbox holds them
  * @param dashboardUrl where people can look and act; null leaves the line out
