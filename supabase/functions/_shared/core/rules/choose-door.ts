@@ -1,0 +1,64 @@
+/** Which check of an entry is the best to find it by. */
+import { type Check, getOrSet } from "./event-checks.ts";
+
+/** The rule of a rank matches when all checks hold; a rule may have several entries. */
+export interface Entry {
+  readonly rank: number;
+  readonly checks: Check[];
+}
+
+/** An entry, and which of its checks it waits behind. */
+export interface Member {
+  readonly entry: Entry;
+  readonly behind: Check;
+}
+
+/** A door for fewer entries costs more than it saves. */
+const FEWEST = 3;
+
+/** Groups entries by the doors of those of their checks that hold most rarely, as far as can be told from the entries. */
+export function groupByDoor(entries: Entry[]): { groups: Member[][]; others: Entry[] } {
+  const chanceOf = chances(entries);
+  const others: Entry[] = [];
+  const byDoor = new Map<string, Member[]>();
+  for (const entry of entries) {
+    let behind: Check | undefined;
+    let least = 1;
+    for (const check of entry.checks) {
+      const chance = chanceOf(check);
+      if (chance < least) behind = check, least = chance;
+    }
+    if (!behind) others.push(entry);
+    else getOrSet(byDoor, behind.leaf!.door, () => []).push({ entry, behind });
+  }
+  const groups = [];
+  for (const group of byDoor.values()) {
+    if (group.length >= FEWEST) groups.push(group);
+    else for (const { entry } of group) others.push(entry);
+  }
+  return { groups, others };
+}
+
+/**
+ * How probable it is that a check holds: of a field's values, those that rules ask for and one more are taken as equally
+ * frequent; half of the numbers are taken as beyond a limit. 1 means that there is no door.
+ */
+function chances(entries: Entry[]): (check: Check) => number {
+  const uses = new Map<Check, number>();
+  const values = new Map<string, Set<unknown>>();
+  for (const { checks } of entries) {
+    for (const check of checks) {
+      const count = uses.get(check) ?? 0;
+      uses.set(check, count + 1);
+      if (count > 0 || !check.leaf?.keys) continue;
+      const known = getOrSet(values, check.leaf.door, () => new Set());
+      for (const key of check.leaf.keys) known.add(key);
+    }
+  }
+  return (check) => {
+    const { leaf } = check;
+    if (leaf?.keys) return leaf.keys.length / (values.get(leaf.door)!.size + 1);
+    if (leaf?.limit) return 0.55;
+    return leaf && uses.get(check)! >= FEWEST ? 0.6 : 1;
+  };
+}
