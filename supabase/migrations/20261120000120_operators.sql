@@ -74,7 +74,7 @@ grant execute on function public.my_role() to authenticated, service_role;
 create function private.has_role(p_role text) returns boolean
 language plpgsql stable security definer set search_path = '' as $$
 declare
-  v_roles constant text[] := '{viewer, operator, admiral}';
+  v_roles constant text[] := array['viewer', 'operator', 'admiral'];
   v_needed integer := array_position(v_roles, p_role);
 begin
   if v_needed is null then
