@@ -1,3 +1,4 @@
+import { RuleError } from "../core/rules/rule.ts";
 import { DatabaseError } from "../ports.ts";
 
 /** Every error code that an endpoint of this product answers by itself. SQL's own codes carry their status with them. */
@@ -62,12 +63,15 @@ export interface PublicError {
 }
 
 /**
- * Decides what the caller learns about a failure. Texts written for callers pass (`HttpError`, errors that SQL raised
- * on purpose); of other known failures only the code and a fixed text; of unknown ones nothing but `internal`.
+ * Decides what the caller learns about a failure. Texts written for callers pass (`HttpError`, `RuleError`, errors that
+ * SQL raised on purpose); of other known failures only the code and a fixed text; of unknown ones nothing but `internal`.
  */
 export function toPublicError(error: unknown): PublicError {
   if (error instanceof DatabaseError && !error.code.startsWith("database.")) {
     return { status: error.status, code: error.code, message: error.message };
+  }
+  if (error instanceof RuleError) {
+    return { status: 422, code: error.code, message: error.message, details: error.errors };
   }
   const code = errorCode(error);
   const { status, title } = ERRORS[code];

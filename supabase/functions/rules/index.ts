@@ -1,0 +1,20 @@
+import { readConfig } from "../_shared/adapters/env.ts";
+import { createRoleSource } from "../_shared/adapters/roles.ts";
+import { createRouter } from "../_shared/http/router.ts";
+import { rulesDeps } from "../_shared/rules/deps.ts";
+import { createRuleEngine } from "../_shared/rules/engine.ts";
+import { ruleRoutes } from "./routes.ts";
+
+const config = readConfig(["project", "internalToken"]);
+const parts = rulesDeps();
+
+export default {
+  fetch: createRouter({
+    name: "rules",
+    keys: config.project,
+    internalToken: config.internalToken,
+    roles: createRoleSource(config.project),
+    logger: parts.logger,
+    routes: ruleRoutes({ ...parts, engine: createRuleEngine(parts) }),
+  }),
+};
