@@ -12,7 +12,7 @@ export type RefusalCode = "egress.invalid_url" | "egress.host_not_allowed" | "eg
  * Names of this machine and of its network (RFC 6761, 6762, 8375, and what ICANN reserved), and names without a dot,
  * which only a network's own search list completes.
  */
-const INSIDE_NAME = /^[^.]+$|(^|\.)(localhost|localdomain|local|internal|intranet|lan|home\.arpa)$/;
+const INSIDE_NAME = /^[^.]*\.?$|(^|\.)(localhost|localdomain|local|internal|intranet|lan|home\.arpa)$/;
 
 /**
  * Decides by its URL alone whether a request may leave. A name that passes must still be resolved, and each of its
