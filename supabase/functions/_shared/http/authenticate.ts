@@ -31,7 +31,8 @@ export interface Credentials {
 /** Who called; keys have names. */
 export type Caller =
   | { kind: "secret" | "publishable"; keyName?: string }
-  | { kind: "user"; userId: string; role: Role }
+  /** A handler sees users with a role only. */
+  | { kind: "user"; userId: string; role: Role | null }
   | { kind: "internal" }
   | { kind: "anonymous" };
 
@@ -60,10 +61,13 @@ export function actorOf(caller: Caller): string {
  * Finds out who calls. Keys are accepted in `apikey` and as `Authorization: Bearer`, the internal token in
  * `X-Internal-Token`, a user's access token as `Authorization: Bearer`. Keys are compared in constant time.
  *
- * @throws {HttpError} `auth.required` when nothing that was sent is valid, `auth.role_required` for a user whose role
- * does not suffice.
+ * @returns The caller, or null when nothing that was sent is valid. Whether a user's role suffices is `requireRole`'s to say.
  */
-export async function authenticate(request: Request, auth: Auth, trusted: Credentials): Promise<Caller> {
+export async function authenticate(
+  request: Request,
+  auth: Auth,
+  trusted: Credentials,
+): Promise<Caller | null> {
   if (auth === "none") return { kind: "anonymous" };
   const internalToken = request.headers.get("x-internal-token");
   if (internalToken && trusted.internalToken && equalInConstantTime(internalToken, trusted.internalToken)) {
@@ -73,12 +77,23 @@ export async function authenticate(request: Request, auth: Auth, trusted: Creden
   const holder = await keyHolder([apikey, token], auth === "publishable" ? auth : "secret", trusted.keys);
   if (holder) return holder;
 
-  if (!isRole(auth) || !token) throw new HttpError("auth.required");
-  const user = await trusted.roles?.roleOf(token);
-  if (!user) throw new HttpError("auth.required");
-  const { userId, role } = user;
-  if (!role || ROLES.indexOf(role) < ROLES.indexOf(auth)) throw roleRequired(auth, userId, role);
-  return { kind: "user", userId, role };
+  const user = isRole(auth) && token ? await trusted.roles?.roleOf(token) : null;
+  return user ? { kind: "user", ...user } : null;
+}
+
+/** @throws {HttpError} `auth.role_required` for a user whose role does not suffice; it says how to grant the right one. */
+export function requireRole(caller: Caller, auth: Auth): void {
+  if (caller.kind !== "user" || !isRole(auth)) return;
+  const { userId, role } = caller;
+  if (role && ROLES.indexOf(role) >= ROLES.indexOf(auth)) return;
+  const has = role ? `the role "${role}"` : "no role";
+  throw new HttpError(
+    "auth.role_required",
+    `This needs the role "${auth}", and you have ${has}. Somebody with access to the project's SQL editor can grant ` +
+      `it: insert into operators (user_id, role) values ('${userId}', '${auth}') ` +
+      "on conflict (user_id) do update set role = excluded.role;",
+    { required: auth, role },
+  );
 }
 
 async function keyHolder(
@@ -93,17 +108,6 @@ async function keyHolder(
     const { data } = await verifyCredentials({ apikey, token: null }, { auth: MODES[mode], env });
     if (data) return { kind: data.authMode as typeof mode, keyName: data.keyName ?? undefined };
   }
-}
-
-function roleRequired(required: Role, userId: string, role: Role | null): HttpError {
-  const has = role ? `the role "${role}"` : "no role";
-  return new HttpError(
-    "auth.role_required",
-    `This needs the role "${required}", and you have ${has}. Somebody with access to the project's SQL editor can ` +
-      `grant it: insert into operators (user_id, role) values ('${userId}', '${required}') ` +
-      "on conflict (user_id) do update set role = excluded.role;",
-    { required, role },
-  );
 }
 
 function equalInConstantTime(left: string, right: string): boolean {

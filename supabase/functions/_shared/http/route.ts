@@ -61,9 +61,10 @@ export function createFinder(
 }
 
 function methodNotAllowed(methods: string[]): HttpError {
-  const allowed = [...new Set(methods.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]))];
-  const allow = [...allowed, "OPTIONS"].join(", ");
-  return new HttpError("request.method_not_allowed", `Use ${allowed.join(" or ")}`, undefined, { allow });
+  const used = [...new Set(methods)];
+  const allow = [...used.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]), "OPTIONS"];
+  const headers = { allow: allow.join(", ") };
+  return new HttpError("request.method_not_allowed", `Use ${used.join(" or ")}`, undefined, headers);
 }
 
 /** Null when it is not valid percent-encoding. */

@@ -241,11 +241,14 @@ Deno.test("when roles cannot be read nobody is let in, and it is not called a mi
   assert.ok(!text.includes("canary"));
 });
 
-Deno.test("the log says who called what, by the route and not by the path", async () => {
+Deno.test("the log says who called what, by the route and not by the path, and who was refused", async () => {
   const { call, lines } = build();
   await call("GET", "/houses/canary", signedIn("viewer"));
-  const { route, caller, user_id } = lines[0]!.fields!;
-  assert.deepEqual([route, caller, user_id], ["/houses/:id", "user", USER]);
+  await call("DELETE", "/houses/canary", signedIn("viewer"));
+  const [called, refused] = lines.map(({ fields }) => fields);
+  assert.deepEqual([called!.route, called!.caller, called!.user_id], ["/houses/:id", "user", USER]);
+  assert.deepEqual([refused!.route, refused!.caller, refused!.user_id], ["/houses/:id", "user", USER]);
+  assert.deepEqual([called!.status, refused!.status], [200, 403]);
   assert.ok(!JSON.stringify(lines).includes("canary"));
 });
 

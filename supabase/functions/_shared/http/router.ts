@@ -1,5 +1,12 @@
 import type { Logger } from "../ports.ts";
-import { type Auth, authenticate, type Caller, type Credentials, isRole } from "./authenticate.ts";
+import {
+  type Auth,
+  authenticate,
+  type Caller,
+  type Credentials,
+  isRole,
+  requireRole,
+} from "./authenticate.ts";
 import { errorResponse, HttpError, type PublicError, toPublicError } from "./errors.ts";
 import { parseJson, readBody } from "./read-body.ts";
 import { createFinder, type Route } from "./route.ts";
@@ -29,7 +36,7 @@ export interface RouterOptions extends Credentials {
  * and one log line. Answers carry `X-Request-Id` and `Server-Timing`; errors look like
  * `{ "error": { "code", "message", "details"?, "request_id" } }`.
  *
- * A path is looked up only for callers that are known: to others every path and method that needs a credential looks alike.
+ * To a caller who is not known every path and method that needs a credential looks alike, whether it exists or not.
  */
 export function createRouter(options: RouterOptions): (request: Request) => Promise<Response> {
   const { name, roles, routes } = options;
@@ -49,11 +56,13 @@ export function createRouter(options: RouterOptions): (request: Request) => Prom
     let failure: { error: unknown; shown: PublicError } | undefined;
     try {
       const found = find(request.method, new URL(request.url).pathname);
-      const auth = found instanceof HttpError ? leastAuth : found.route.auth;
+      run.route = found instanceof HttpError ? undefined : found.route;
+      const auth = run.route?.auth ?? leastAuth;
       run.caller = await authenticate(request, auth, options);
+      if (!run.caller) throw new HttpError("auth.required");
+      requireRole(run.caller, auth);
       lap(run, "auth");
       if (found instanceof HttpError) throw found;
-      run.route = found.route;
       response = await handle(request, { ...found, caller: run.caller }, run);
     } catch (error) {
       failure = { error, shown: toPublicError(error) };
@@ -83,7 +92,7 @@ async function handle(
 /** The state of one request on its way through the pipeline. */
 interface Run {
   requestId: string;
-  caller?: Caller;
+  caller?: Caller | null;
   route?: Route;
   timings: string[];
   last: number;
@@ -105,7 +114,7 @@ function decorate(
 }
 
 function log(
-  { logger, name }: RouterOptions,
+  { logger, name, routes }: RouterOptions,
   request: Request,
   { caller, route, requestId }: Run,
   status: number,
@@ -115,7 +124,7 @@ function log(
   const fields = {
     function: name,
     method: request.method,
-    route: route?.path,
+    route: routes.length > 1 ? route?.path : undefined,
     status,
     code: failure?.shown.code,
     caller: caller?.kind,
