@@ -11,7 +11,10 @@ import { BootError, type ServerProcess, serverProcess } from "./server-process.t
 /** The functions of a project. */
 export interface FunctionHost {
   has(name: string): Promise<boolean>;
-  /** Passes a request on. Answers 503 when the function cannot start, 500 when it dies, 504 when it takes too long. */
+  /**
+   * Passes a request on. Answers 503 when the function cannot start, 500 when it dies, 504 when it takes too long, which
+   * ends its process.
+   */
   invoke(name: string, request: Request): Promise<Response>;
   /** Kills a function's process, as a crash would, and resolves when it is gone. */
   kill(name: string): Promise<void>;
@@ -58,9 +61,11 @@ export function hostFunctions(
     async invoke(name, request) {
       const { pathname, search } = new URL(request.url);
       const path = pathname.replace(/^\/functions\/v1/, "") + search;
-      return await processOf(name).forward(request, path, timeLimitMs).catch((error) =>
-        failure(error, timeLimitMs)
-      );
+      return await processOf(name).forward(request, path, timeLimitMs).catch(async (error) => {
+        // It may hang in a loop, which the hosted platform would have ended; the next request meets a new one.
+        if (error.name === "TimeoutError") await processOf(name).kill();
+        return failure(error, timeLimitMs);
+      });
     },
     kill: async (name) => await processes.get(name)?.kill(),
     async setEnv(added) {
