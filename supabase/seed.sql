@@ -56,3 +56,24 @@ language sql stable set search_path = '' as $$
   select count(*) from public.outbox o where o.channel = 'slack' and o.kind = p_kind and o.payload ->> 'service_name' = p_service_name;
 $$;
 comment on function tests.told(text, text) is 'How many messages of a kind there are about a service, on one channel.';
+
+create function tests.rule(p_id text, p_more jsonb default '{}') returns jsonb
+language sql set search_path = '' as $$
+  select public.save_rule(jsonb_build_object(
+    'id', p_id, 'name', 'Rule ' || p_id, 'condition', '{"field": "eventId", "operator": "exists"}'::jsonb,
+    'action', '{"type": "webhook", "url": "https://example.com/", "payload": {}}'::jsonb) || p_more, 'ada');
+$$;
+comment on function tests.rule(text, jsonb) is 'Creates a rule that matches every event, with p_more on top.';
+
+create function tests.match(p_rule_id text, p_event_id text, p_version integer default 1) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('rule_id', p_rule_id, 'rule_version', p_version, 'event_id', p_event_id, 'event', jsonb_build_object('eventId', p_event_id));
+$$;
+comment on function tests.match(text, text, integer) is 'A match as the engine reports it.';
+
+create function tests.fire(p_rule_id text, p_event_id text, p_version integer default 1) returns text
+language sql set search_path = '' as $$
+  select coalesce(f.firing ->> 'reason', f.firing ->> 'outcome')
+  from public.evaluate_events('[]', jsonb_build_array(tests.match(p_rule_id, p_event_id, p_version))) e, jsonb_array_elements(e) f (firing);
+$$;
+comment on function tests.fire(text, text, integer) is 'Reports one match: fired, or why it was suppressed.';

@@ -89,7 +89,7 @@ end $$;
 comment on function public.save_rule(jsonb, text, integer) is
   'Creates a rule (p_expected_version 0), or replaces that version of it; what is left out takes its default, the status stays. Returns it as it is stored. Raises rule.invalid, rule.exists, rule.unknown, rule.changed.';
 
-create function public.set_rule_status(p_id text, p_status text, p_actor text) returns jsonb
+create function public.set_rule_status(p_id text, p_status text, p_actor text default current_user) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_rule public.rules := private.lock_rule(p_id);
@@ -99,7 +99,7 @@ end $$;
 comment on function public.set_rule_status(text, text, text) is
   'Pauses, activates or archives a rule and returns it. Raises rule.unknown, rule.invalid.';
 
-create function public.rollback_rule(p_id text, p_version integer, p_actor text) returns jsonb
+create function public.rollback_rule(p_id text, p_version integer, p_actor text default current_user) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_rule public.rules := private.lock_rule(p_id);

@@ -10,6 +10,8 @@ const sql = postgres(database.url, { max: 1, onnotice: () => {} });
 await sql`insert into integrations_master (service_name) values ('slack')`;
 await sql`select tests.fail(1, 'slack', 'data', '{"plan": {"step": "tell", "action_taken": "Tell people"}}')`;
 await sql`select reject_outbox('{teams}')`;
+await sql`select tests.rule('lane-latency-alert')`;
+await sql`select save_rule(read_rules('lane-latency-alert') || '{"name": "Renamed"}', 'ada', 1)`;
 
 Deno.test.afterAll(async () => {
   await sql.end();
@@ -32,6 +34,8 @@ Deno.test("the snippets that change something find what they change", async () =
       "enable-integration",
       "resolve-failure",
       "deliver-dead-letters-again",
+      "roll-a-rule-back",
+      "pause-a-rule",
     ]
   ) {
     await sql.unsafe(await Deno.readTextFile(new URL(`${name}.sql`, folder)));
@@ -39,7 +43,14 @@ Deno.test("the snippets that change something find what they change", async () =
   const [state] = await sql`
     select (select enabled from integrations_master where service_name = 'slack') as enabled,
       (select count(*)::int from active_failures) as open, (select count(*)::int from outbox where failed_at is not null) as dead,
+      (select name || ' ' || status from rules) as rule,
       (select count(*)::int from audit_log where action in ('integration.disabled', 'integration.enabled', 'failure.resolved')) as decisions`;
   await sql`rollback`;
-  deepEqual({ ...state }, { enabled: true, open: 0, dead: 0, decisions: 3 });
+  deepEqual({ ...state }, {
+    enabled: true,
+    open: 0,
+    dead: 0,
+    rule: "Rule lane-latency-alert paused",
+    decisions: 3,
+  });
 });
