@@ -78,15 +78,20 @@ async function counting<T>(run: (count: () => string[]) => Promise<T>): Promise<
 /** Listens on this machine's port for whoever gets through. */
 async function withPort(test: (port: number, accepted: () => number) => Promise<void>): Promise<void> {
   let accepted = 0;
-  const server = net.createServer((socket) => {
-    accepted++;
-    socket.end("HTTP/1.1 204 No Content\r\n\r\n");
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      accepted++;
+      await connection.read(new Uint8Array(4096));
+      await connection.write(new TextEncoder().encode("HTTP/1.1 204 No Content\r\n\r\n"));
+      connection.close();
+    }
+  })();
   try {
-    await test((server.address() as net.AddressInfo).port, () => accepted);
+    await test(listener.addr.port, () => accepted);
   } finally {
-    await new Promise((resolve) => server.close(resolve));
+    listener.close();
+    await serving;
   }
 }
 
