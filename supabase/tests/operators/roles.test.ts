@@ -143,6 +143,19 @@ Deno.test("machines need no role: a secret key opens every door", async () => {
   deepEqual([status, actor], [200, "key:ci"]);
 });
 
+Deno.test("behind the gateway a function tells who is not known, who has no role and who has one apart", async () => {
+  const { id, token } = await signUp("lin");
+  const ask = async (path: string, authorization: string) => {
+    const response = await fetch(`${stack.url}/functions/v1/rules${path}`, { headers: { authorization } });
+    await response.body?.cancel();
+    return response.status;
+  };
+  deepEqual([await ask("", "Bearer forged"), await ask("/no/such/path", "Bearer forged")], [401, 401]);
+  equal(await ask("", `Bearer ${token}`), 403);
+  await stack.sql`insert into operators (user_id, role) values (${id}, 'viewer')`;
+  deepEqual([await ask("", `Bearer ${token}`), await ask("/no/such/path", `Bearer ${token}`)], [200, 404]);
+});
+
 Deno.test("no token, and nothing that the database said, is in the log", () => {
   ok(logger.lines.length > 30);
   const text = JSON.stringify(logger.lines);
