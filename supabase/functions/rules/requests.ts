@@ -28,7 +28,7 @@ export const validateRequest = z.union(
 export const backtestRequest = z.strictObject({
   /** A stored rule, or one as it would be saved. */
   ruleId,
-  rule: z.unknown(),
+  rule: z.unknown().optional(),
   days: z.int().min(1).max(90).default(7),
 }).refine(
   ({ ruleId, rule }) => (ruleId === undefined) !== (rule === undefined),

@@ -42,9 +42,11 @@ export function actionDeps(
   };
 }
 
-/** Everything that an engine is made of, made from the environment. Once per function. */
-export function rulesDeps(): ActionDeps & { storage: RuleStorage } {
-  const deps = actionDeps();
+/** Everything that an engine is made of, as {@link actionDeps} is made. Once per function. */
+export function rulesDeps(
+  lookup?: (variable: string) => string | undefined,
+): ActionDeps & { storage: RuleStorage } {
+  const deps = actionDeps(lookup);
   return {
     ...deps,
     storage: createRuleStorage(deps.database),
