@@ -72,7 +72,9 @@ export function createActionRuns(storage: RuleStorage, deps: ActionDeps): Action
 
   async function drain(deadline?: number, types: readonly string[] = actions.map(({ type }) => type)) {
     const drains = types.map((channel) => ({
-      ...{ channel, deliver, batch: BATCH, leaseSeconds: LEASE_SECONDS, concurrent: true },
+      ...{ channel, deliver, batch: BATCH, leaseSeconds: LEASE_SECONDS },
+      // An account's transactions are numbered: two that are begun at once would have the same number.
+      concurrent: channel !== "anchor",
     }));
     return await drainOutbox(drains, { database: deps.database, clock, logger }, deadline);
   }
