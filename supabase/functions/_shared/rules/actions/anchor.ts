@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { z } from "zod";
@@ -7,11 +8,14 @@ import type { Action, ActionContext, ActionOutcome } from "../action.ts";
 /** Nothing that the same run does later helps: what was stored is not what was signed, or what was signed is no hash. */
 const FINAL_CODES = ["anchor.pending_invalid", "anchor.hash_invalid"];
 
+/** It is stored and logged with the result; what is larger belongs where the event came from. */
+const MAX_METADATA_BYTES = 16 * 1024;
+
 export interface AnchorDefinition {
   type: "anchor";
   /** JSON. A text of 64 hex digits is anchored as it is, of anything else the SHA-256 of its canonical JSON. */
   eventHash: unknown;
-  /** JSON; kept beside the hash in the run's result, for people. */
+  /** JSON of 16 kB at most; kept beside the hash in the run's result, for people. */
   metadata?: unknown;
 }
 
@@ -34,6 +38,10 @@ export const anchor: Action<AnchorDefinition> = {
     if (isNothing(eventHash)) {
       const text = "eventHash is empty for this event, so that there is nothing to prove. Mend the rule.";
       return { state: "failed", error: `anchor.nothing_to_hash: ${text}` };
+    }
+    if (Buffer.byteLength(JSON.stringify(metadata ?? null)) > MAX_METADATA_BYTES) {
+      const text = "metadata has more than 16 kB for this event. Let the rule take less of it.";
+      return { state: "failed", error: `anchor.metadata_too_large: ${text}` };
     }
     const hash = hashOf(eventHash);
     const kept = { hash, ...(metadata !== undefined && { metadata }) };
