@@ -62,7 +62,8 @@ function depsFor(host: string, more: Parameters<typeof actionContext>[0] = {}) {
 Deno.test("a receiver verifies what it is sent with the secret of its host, and nobody else's secret does", async () => {
   await withReceiver([ok], async ({ host, received }) => {
     const context = actionContext(depsFor(host));
-    const outcome = await webhook.run(definition({ url: `http://${host}/hook?a=1` }), context);
+    const plain = definition({ url: `http://${host}/hook?a=1`, encryption: { enabled: false } });
+    const outcome = await webhook.run(plain, context);
     assert.deepEqual(outcome, { state: "succeeded", result: { status: 200 } });
 
     const [{ path, headers, body }] = received as [Received];
@@ -76,6 +77,19 @@ Deno.test("a receiver verifies what it is sent with the secret of its host, and 
     }
     assert.throws(() => new Webhook(webhookSecret(KEY, host)).verify(body.replace("1", "2"), headers));
   });
+});
+
+Deno.test("a secret can be derived with any implementation of HKDF, from the key and the host", async () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const key = await crypto.subtle.importKey("raw", bytes("1".repeat(32)), "HKDF", false, ["deriveBits"]);
+  const info = bytes("webhook:alerts.example.com");
+  const bits = await crypto.subtle.deriveBits(
+    { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info },
+    key,
+    256,
+  );
+  const expected = `whsec_${btoa(String.fromCharCode(...new Uint8Array(bits)))}`;
+  assert.equal(webhookSecret(KEY, "alerts.example.com"), expected);
 });
 
 Deno.test("a receiver behind TLS gets the same", async () => {
