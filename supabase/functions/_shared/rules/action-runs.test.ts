@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { actionContext } from "../testing/action-context.ts";
+import { fakeClock } from "../testing/fake-clock.ts";
+import { fakeEgress } from "../testing/fake-egress.ts";
+import { recordingLogger } from "../testing/recording-logger.ts";
+import type { EgressResponse } from "../ports.ts";
+import { createActionRuns } from "./action-runs.ts";
+import type { ActionRun, EndedRun, RuleStorage } from "./storage.ts";
+
+const webhook = {
+  type: "webhook",
+  url: "https://alerts.example.com/hook",
+  payload: { lane: "{{event.lane}}" },
+};
+
+function queuedRun(changes: Partial<ActionRun> = {}): ActionRun {
+  return {
+    id: crypto.randomUUID(),
+    rule: { id: "r", name: "R", version: 1 },
+    ...{ eventId: "e", position: 0, type: "webhook", action: webhook, event: { lane: 1 } },
+    ...{ state: "queued" as const, result: null, error: null, progress: null },
+    ...changes,
+  };
+}
+
+interface Fakes {
+  runs: ActionRun[];
+  /** How often each run's message was tried before. */
+  attempts?: number;
+  answers?: Parameters<typeof fakeEgress>;
+  /** The channel is another worker's. */
+  isLeased?: boolean;
+  areForgotten?: boolean;
+}
+
+/** Storage and outbox in memory. */
+function build({ runs, attempts = 0, answers = [{}], isLeased = false, areForgotten = false }: Fakes) {
+  const egress = fakeEgress(...answers);
+  const clock = fakeClock();
+  const ended: EndedRun[] = [];
+  const reported: Record<string, unknown>[] = [];
+  const waiting = new Map(
+    runs.map((run, id) => [id, { id, kind: "action", payload: { run_id: run.id }, attempts }]),
+  );
+  const storage = {
+    // deno-lint-ignore require-await
+    readRuns: async (ids: string[]) => {
+      const known = areForgotten ? [] : runs;
+      return known.filter(({ id }) => ids.includes(id)).map((run) => ({
+        ...run,
+        ...ended.find(({ id }) => id === run.id),
+      }));
+    },
+    // deno-lint-ignore require-await
+    finishRuns: async (list: EndedRun[]) => void ended.push(...list),
+  } as unknown as RuleStorage;
+  const database = {
+    // deno-lint-ignore require-await
+    async rpc<T>(name: string, args: Record<string, unknown> = {}): Promise<T> {
+      if (name === "finish_outbox") {
+        const results = args.p_results as { id: number }[];
+        reported.push(...results);
+        for (const { id } of results) waiting.delete(id);
+        return true as T;
+      }
+      assert.equal(name, "claim_outbox");
+      const isDue = !isLeased && waiting.size > 0 && (args.p_channels as string[])[0] === "webhook";
+      return (isDue ? [{ channel: "webhook", epoch: 1, messages: [...waiting.values()] }] : []) as T;
+    },
+  };
+  const logger = recordingLogger();
+  const signingKeys = [btoa("a key of thirty-two bytes, or so")];
+  const { deps } = actionContext({ database, egress, clock, logger, signingKeys });
+  return { actionRuns: createActionRuns(storage, deps), egress, ended, reported, logger };
+}
+
+Deno.test("a run is done with the event's values, recorded, and its message delivered", async () => {
+  const run = queuedRun();
+  const { actionRuns, egress, ended, reported } = build({ runs: [run] });
+  await actionRuns.drain();
+  assert.deepEqual(egress.requests.map(({ url, body }) => [url, body]), [[webhook.url, '{"lane":1}']]);
+  assert.deepEqual(ended, [{ id: run.id, state: "succeeded", result: { status: 200 } }]);
+  assert.deepEqual(reported, [{ id: 0, outcome: "delivered" }]);
+});
+
+Deno.test("a run that has ended is not done again", async () => {
+  const runs = [queuedRun({ state: "succeeded", result: {} }), queuedRun({ state: "failed", error: "x" })];
+  const { actionRuns, egress, ended, reported } = build({ runs });
+  await actionRuns.drain();
+  assert.deepEqual([egress.requests, ended], [[], []]);
+  assert.deepEqual(reported.map(({ outcome }) => outcome), ["delivered", "delivered"]);
+});
+
+Deno.test("what fails for now waits by itself, longer each time, and at least as long as the receiver asks", async () => {
+  for (
+    const [attempts, retryAfter, seconds] of [[0, "", 10], [3, "", 80], [0, "120", 120], [
+      3,
+      "5",
+      80,
+    ]] as const
+  ) {
+    const answer: Partial<EgressResponse> = { status: 503, headers: { "retry-after": retryAfter } };
+    const { actionRuns, ended, reported } = build({ runs: [queuedRun()], attempts, answers: [answer] });
+    await actionRuns.drain();
+    assert.deepEqual([ended, reported[0]!.outcome, reported[0]!.retry_after_seconds], [[], "held", seconds]);
+    assert.match(String(reported[0]!.error), /^webhook\.unavailable: .*503/);
+  }
+});
+
+Deno.test("the tenth failure is the last one", async () => {
+  const run = queuedRun();
+  const { actionRuns, ended, reported } = build({ runs: [run], attempts: 9, answers: [{ status: 503 }] });
+  await actionRuns.drain();
+  assert.equal(reported[0]!.outcome, "delivered");
+  assert.deepEqual([ended[0]!.state, ended[0]!.id], ["failed", run.id]);
+  assert.match((ended[0] as { error: string }).error, /^action\.given_up: webhook\.unavailable/);
+});
+
+Deno.test("a batch's runs are done side by side, and one that fails holds up no other", async () => {
+  const runs = [queuedRun(), queuedRun(), queuedRun()];
+  const { actionRuns, ended, reported } = build({ runs, answers: [{ status: 400 }, { status: 503 }, {}] });
+  await actionRuns.drain();
+  assert.deepEqual(ended.map(({ state }) => state).sort(), ["failed", "succeeded"]);
+  assert.deepEqual(reported.map(({ outcome }) => outcome).sort(), ["delivered", "delivered", "held"]);
+});
+
+Deno.test("what cannot be done at all fails at once and says why", async () => {
+  const large = { lane: "x".repeat(70_000) };
+  const cases: [Partial<ActionRun>, RegExp][] = [
+    [{ type: "email", action: { type: "email" } }, /^action\.invalid: type email is unknown/],
+    [{ action: { type: "webhook" } }, /^action\.invalid: .*url/],
+    [{ event: large }, /^template\.too_large: /],
+  ];
+  for (const [changes, error] of cases) {
+    const { actionRuns, ended, egress } = build({ runs: [queuedRun(changes)] });
+    await actionRuns.drain();
+    assert.equal(ended[0]!.state, "failed");
+    assert.match((ended[0] as { error: string }).error, error);
+    assert.deepEqual(egress.requests, []);
+  }
+});
+
+Deno.test("an action that throws is tried again, and its secrets stay here", async () => {
+  const run = queuedRun({
+    type: "plugin_emit",
+    action: { type: "plugin_emit", pluginId: "p", eventType: "t", payload: {} },
+  });
+  const { actionRuns, reported, ended } = build({ runs: [run] });
+  await actionRuns.drain();
+  assert.deepEqual(ended, []);
+  assert.match(String(reported[0]!.error), /^internal: This action has no business with plugins/);
+  const leaky = build({
+    runs: [queuedRun()],
+    answers: [new Error("token=canary-1234567890abcdef") as never],
+  });
+  await leaky.actionRuns.drain();
+  assert.ok(!JSON.stringify([leaky.reported, leaky.logger.lines]).includes("canary"));
+});
+
+Deno.test("a message about a run that is forgotten is given up", async () => {
+  const { actionRuns, reported } = build({ runs: [queuedRun()], areForgotten: true });
+  await actionRuns.drain();
+  assert.equal(reported[0]!.outcome, "dead");
+  assert.match(String(reported[0]!.error), /^action\.unknown_run: /);
+});
+
+Deno.test("who waits for runs gets their results, and the reason of what is tried again", async () => {
+  const runs = [queuedRun(), queuedRun()];
+  const { actionRuns } = build({ runs, answers: [{}, { status: 503 }] });
+  const results = await actionRuns.resultsOf(runs.map(({ id }) => id), ["webhook"], 15_000);
+  const [done, held] = runs.map(({ id }) => results.get(id)!);
+  assert.deepEqual([done!.state, done!.result], ["succeeded", { status: 200 }]);
+  assert.equal(held!.state, "queued");
+  assert.match(held!.error!, /^webhook\.unavailable/);
+});
+
+Deno.test("who waits for what another worker is doing waits no longer than he has patience", async () => {
+  const runs = [queuedRun()];
+  const { actionRuns, egress } = build({ runs, isLeased: true });
+  const results = await actionRuns.resultsOf([runs[0]!.id], ["webhook"], 15_000);
+  assert.deepEqual([results.get(runs[0]!.id)!.state, results.get(runs[0]!.id)!.error], ["queued", null]);
+  assert.deepEqual(egress.requests, []);
+});
