@@ -6,6 +6,7 @@ import { loadavg } from "node:os";
 import { benchAudit } from "./bench/audit.ts";
 import { BrokenRun, type Figure, toTable } from "./bench/figure.ts";
 import { benchIntake } from "./bench/intake.ts";
+import { benchRules } from "./bench/rules.ts";
 import { benchSql } from "./bench/sql.ts";
 import { benchStartup } from "./bench/startup.ts";
 import { benchSweep } from "./bench/sweep.ts";
@@ -18,6 +19,7 @@ const parts: Record<string, () => Promise<Figure[]>> = {
   sweep: benchSweep,
   audit: benchAudit,
   text: benchText,
+  rules: benchRules,
   startup: benchStartup,
 };
 

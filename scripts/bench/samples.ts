@@ -80,8 +80,8 @@ export function rateLimited(index: number): Sample {
 }
 
 /** Whole numbers from 0 on, always the same sequence (a linear congruential generator, Numerical Recipes). */
-function numbers(): (below: number) => number {
-  let state = 1;
+export function numbers(seed = 1): (below: number) => number {
+  let state = seed;
   return (below) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return Math.floor(state / 2 ** 32 * below);

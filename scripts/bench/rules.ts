@@ -1,0 +1,130 @@
+/** Which rules match an event: this project's matcher beside other engines with the same rules and events. */
+import { matchNaively } from "../../supabase/functions/_shared/testing/naive-rules.ts";
+import type { MatchableRule } from "../../supabase/functions/_shared/core/rules/rule.ts";
+import { compileRules } from "../../supabase/functions/_shared/core/rules/rule-set.ts";
+import { BrokenRun, type Figure, median, requireEqual } from "./figure.ts";
+import { type Count, peers } from "./rule-peers.ts";
+import { adverse, type SampleEvent, sampleEvents, sampleRules } from "./rule-samples.ts";
+
+const EVENTS = 2_000;
+const ROUNDS = 15;
+/** A peer gets as many events as it needs to look at about so many rules. */
+const PEER_LOOKS = 100_000;
+const PEER_ROUNDS = 5;
+
+export async function benchRules(): Promise<Figure[]> {
+  const events = sampleEvents(EVENTS);
+  const figures = [];
+  for (const count of [100, 1_000, 10_000]) {
+    figures.push(
+      ...await besidePeers(`${count} rules`, sampleRules(count), events, count === 1_000 ? 100 : undefined),
+    );
+    figures.push(
+      ...besideNaive(`${count} rules`, sampleRules(count), events, { 1_000: 2, 10_000: 20 }[count]),
+    );
+  }
+  for (const [which, shapes] of Object.entries(adverse)) {
+    const [best] = await besidePeers(`1000 rules ${which}`, sampleRules(1_000, shapes), events);
+    figures.push(best!);
+  }
+  return [...figures, reload()];
+}
+
+/** One figure for each peer, the fastest first. */
+async function besidePeers(
+  what: string,
+  rules: MatchableRule[],
+  events: SampleEvent[],
+  aim?: number,
+): Promise<Figure[]> {
+  const set = compileRules(rules);
+  const count = (event: SampleEvent) => set.match(event).length;
+  const ours = await microseconds(what, count, events, await matchesOf(count, events), ROUNDS);
+  const fewer = events.slice(0, Math.max(5, PEER_LOOKS / rules.length));
+  const expected = await matchesOf(count, fewer);
+  const figures: Figure[] = [];
+  for (const [peerIs, prepare] of Object.entries(peers)) {
+    const peer = await microseconds(`${what}, ${peerIs}`, prepare(rules), fewer, expected, PEER_ROUNDS);
+    figures.push({ what: `${what}, an event`, unit: "µs", ours, peer, peerIs, better: "less" });
+  }
+  figures.sort((a, b) => a.peer - b.peer);
+  figures[0]!.aim = aim;
+  return figures;
+}
+
+/** The slowest of a hundred events, beside evaluating the rules one by one. */
+function besideNaive(what: string, rules: MatchableRule[], events: SampleEvent[], goal?: number): Figure[] {
+  const set = compileRules(rules);
+  const fewer = events.slice(0, Math.max(100, PEER_LOOKS / rules.length));
+  const naive = fewer.map((event) => timeOf(() => matchNaively(rules, event)));
+  for (const event of events) set.match(event);
+  const each = Array.from({ length: ROUNDS }, () => events.map((event) => timeOf(() => set.match(event))))
+    .flat();
+  const figure = { unit: "µs", peerIs: "one by one", better: "less" as const };
+  return [
+    { ...figure, what: `${what}, median event`, ours: median(each), peer: median(naive), goal },
+    { ...figure, what: `${what}, p99 of events`, ours: p99(each), peer: p99(naive) },
+  ];
+}
+
+/** A rule set in which ten of a thousand rules have changed, beside compiling all of them. */
+function reload(): Figure {
+  const rules = sampleRules(1_000);
+  let set = compileRules(rules);
+  const ours = Array.from({ length: 50 }, (_, round) => {
+    const changed: MatchableRule[] = structuredClone(rules);
+    for (let i = 0; i < 10; i++) {
+      changed[i]!.condition = { field: "round", operator: "eq", value: round * 10 + i };
+    }
+    return timeOf(() => set = compileRules(changed, set));
+  });
+  if (set.match({ round: 490 })[0]?.id !== "rule-0") throw new BrokenRun("a changed rule was not reloaded");
+  const peer = Array.from({ length: 10 }, () => timeOf(() => compileRules(rules)));
+  return {
+    what: "reload of 1000 rules, ten changed",
+    unit: "ms",
+    ours: median(ours) / 1_000,
+    peer: median(peer) / 1_000,
+    peerIs: "all compiled anew",
+    better: "less",
+    goal: 5,
+  };
+}
+
+/** The median round's time per event. */
+async function microseconds(
+  what: string,
+  count: Count,
+  events: SampleEvent[],
+  expected: number,
+  rounds: number,
+): Promise<number> {
+  const times = [];
+  for (let round = 0; round <= rounds; round++) {
+    const start = performance.now();
+    const matches = await matchesOf(count, events);
+    times.push((performance.now() - start) * 1_000 / events.length);
+    requireEqual(`${what}: matches`, matches, expected);
+  }
+  return median(times.slice(1));
+}
+
+async function matchesOf(count: Count, events: SampleEvent[]): Promise<number> {
+  let matches = 0;
+  for (const event of events) {
+    const own = count(event);
+    matches += typeof own === "number" ? own : await own;
+  }
+  return matches;
+}
+
+/** Microseconds that a call takes. */
+function timeOf(call: () => unknown): number {
+  const start = performance.now();
+  call();
+  return (performance.now() - start) * 1_000;
+}
+
+function p99(times: number[]): number {
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)]!;
+}
