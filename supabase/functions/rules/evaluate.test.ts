@@ -279,9 +279,9 @@ Deno.test("the trace says why a rule did not match", async () => {
       }],
     },
   });
-  const { results: [result] } = await evaluate({ lane: 1 }, { trace: true, dryRun: true });
-  assert.deepEqual([result.ruleId, result.matched, result.trace.result], [id, false, "unknown"]);
-  assert.deepEqual(result.trace.conditions.map(({ result, reason }: Json) => [result, reason]), [
+  const { results, traces: [trace] } = await evaluate({ lane: 1 }, { trace: true, dryRun: true });
+  assert.deepEqual([results, trace.ruleId, trace.result], [[], id, "unknown"]);
+  assert.deepEqual(trace.conditions.map(({ result, reason }: Json) => [result, reason]), [
     ["true", "it holds"],
     ["unknown", "the field is missing"],
   ]);

@@ -1,18 +1,15 @@
 import { z } from "zod";
-import type { RuleEvent } from "../_shared/core/rules/rule.ts";
+import { eventSchema as event } from "../_shared/rules/event.ts";
 
 const MAX_EVENTS = 100;
 
-/** Audit entries have ids of their own, which nothing else may take. */
-const eventId = z.string().min(1).max(200).regex(/^(?!audit_log:)/, "must not begin with audit_log:");
-const event: z.ZodType<RuleEvent> = z.looseObject({ eventId: eventId.optional() });
 const ruleId = z.string().max(100).optional();
 
 export const evaluateRequest = z.strictObject({
   event: event.optional(),
   events: z.array(event).min(1).max(MAX_EVENTS).optional(),
   dryRun: z.boolean().default(false),
-  /** Also tells of the rules that did not match, and why. */
+  /** Also tells of every rule that was evaluated why it matched, or did not. */
   trace: z.boolean().default(false),
   /** The only rule to evaluate. */
   ruleId,

@@ -1,13 +1,13 @@
 import { explainCondition, type Trace } from "../core/rules/explain.ts";
-import { jsonEqual } from "../core/rules/json.ts";
-import { RuleError, type RuleEvent } from "../core/rules/rule.ts";
-import { compileRules } from "../core/rules/rule-set.ts";
+import type { RuleEvent } from "../core/rules/rule.ts";
 import { validateCondition } from "../core/rules/validate-condition.ts";
 import type { Counts } from "../outbox/drain.ts";
 import type { ActionDeps } from "./action.ts";
 import { type ActionRuns, createActionRuns } from "./action-runs.ts";
 import { actionDeps } from "./deps.ts";
+import { checkedEvent, identifiedEvent, storedEvent } from "./event.ts";
 import { createLiveRules, type LiveRules, type UnusableRule } from "./live-rules.ts";
+import { matchAll, type Matched, matcherOf } from "./matching.ts";
 import {
   type ActionResult,
   actionResultsOf,
@@ -16,15 +16,12 @@ import {
   simulateActions,
 } from "./results.ts";
 import { actionsOf, parseRule, type Rule, validateRule } from "./rule-schema.ts";
-import type { RuleStorage, StoredEvent, StoredRule } from "./storage.ts";
+import type { RuleStorage, StoredRule } from "./storage.ts";
 
 export type { ActionResult, RuleResult } from "./results.ts";
 
 /** How long an evaluation waits for the actions that it queued. */
 const PATIENCE_MS = 15_000;
-/** Audit entries have ids of their own, which nothing else may take. */
-const EVENT_ID = /^(?!audit_log:).{1,200}$/s;
-
 type Plugins = Pick<ActionDeps, "pluginRegistry" | "pluginRuntime">;
 type Rest = Omit<ActionDeps, keyof Plugins>;
 
@@ -38,22 +35,15 @@ export type EngineParts =
 export interface Evaluation {
   /** Under which the event is stored; null in a dry run of an event that has none. */
   eventId: string | null;
-  /** One for each active rule that was evaluated, in order. */
-  results: RuleResult[];
-}
-
-/** An event and what the rules make of it. */
-interface Matched {
-  event: RuleEvent;
+  /** The rules that were evaluated, in order. */
   evaluated: readonly Rule[];
-  matching: Set<Rule>;
-  /** Those of the matching ones whose actions may be run. */
-  firing: readonly StoredRule[];
+  /** One for each of them that matched, in order. */
+  results: RuleResult[];
 }
 
 /** @throws {ConfigError} when something is to be made from the environment that is not there */
 export function createRuleEngine({ storage, ...parts }: EngineParts): RuleEngine {
-  return new RuleEngine(storage, parts.database ? parts as ActionDeps : { ...actionDeps(), ...parts });
+  return new RuleEngine(storage, parts.database ? parts as ActionDeps : { ...parts, ...actionDeps() });
 }
 
 /**
@@ -81,14 +71,13 @@ export class RuleEngine {
    * @param rule as people write it
    */
   async evaluateRule(rule: unknown, event: RuleEvent, dryRun = false): Promise<RuleResult> {
-    const [evaluation] = await this.evaluateBatch([event], dryRun, rule);
-    return evaluation!.results[0]!;
+    const [result] = await this.#evaluateOne(event, dryRun, rule);
+    return result!;
   }
 
   /** Evaluates the stored rules that are active: a result for each one that was evaluated, in order. */
   async evaluateAllRules(event: RuleEvent, dryRun = false): Promise<RuleResult[]> {
-    const [evaluation] = await this.evaluateBatch([event], dryRun);
-    return evaluation!.results;
+    return await this.#evaluateOne(event, dryRun);
   }
 
   /**
@@ -100,21 +89,15 @@ export class RuleEngine {
     const started = performance.now();
     const only = rule === undefined ? undefined : parseRule(rule, this.deps);
     if (!only || !dryRun) await this.#live.reload();
-    const match = only ? this.#matcherOf(only) : (event: RuleEvent) => this.#matchAll(event);
-    const matched = events.map((event) => match(dryRun ? checked(event) : identified(event)));
-    const actionsOn = dryRun
+    const match = only ? matcherOf(only, this.#live) : (event: RuleEvent) => matchAll(event, this.#live);
+    const matched = events.map((event) => match(dryRun ? checkedEvent(event) : identifiedEvent(event)));
+    const outcomeOf = dryRun
       ? (rule: Rule, { event }: Matched) => notExecuted(simulateActions(rule, event, this.deps))
       : await this.#fire(matched, only !== undefined);
     return matched.map((one) => ({
       eventId: (one.event.eventId as string | undefined) ?? null,
-      results: one.evaluated.map((rule) => {
-        const isMatch = one.matching.has(rule);
-        return {
-          ...{ matched: isMatch, ruleId: rule.id, ruleName: rule.name },
-          ...(isMatch ? actionsOn(rule, one) : notExecuted([])),
-          duration: Math.round((performance.now() - started) * 100) / 100,
-        };
-      }),
+      evaluated: one.evaluated,
+      results: one.matching.map((rule) => resultOf(rule, true, outcomeOf(rule, one), started)),
     }));
   }
 
@@ -153,37 +136,23 @@ export class RuleEngine {
     return await this.#runs.drain(deadline);
   }
 
-  #matcherOf(rule: Rule): (event: RuleEvent) => Matched {
-    const set = compileRules([{ ...rule, status: "active" as const }]);
-    const stored = this.#live.rules().find(({ id }) => id === rule.id);
-    const mayFire = stored && rule.status === "active" && jsonEqual(stored.condition, rule.condition) &&
-      jsonEqual(actionsOf(stored), actionsOf(rule));
-    return (event) => {
-      const isMatch = set.match(event).length > 0;
-      return {
-        ...{ event, evaluated: [rule], matching: new Set(isMatch ? [rule] : []) },
-        firing: isMatch && mayFire ? [stored] : [],
-      };
-    };
-  }
-
-  #matchAll(event: RuleEvent): Matched {
-    const firing = this.#live.match(event);
-    const last = firing.at(-1);
-    const rules = this.#live.rules();
-    const evaluated = last?.mode === "first_match" ? rules.slice(0, rules.indexOf(last) + 1) : rules;
-    return { event, evaluated, matching: new Set(firing), firing };
+  /** A result for each rule that was evaluated. */
+  async #evaluateOne(event: RuleEvent, dryRun: boolean, rule?: unknown): Promise<RuleResult[]> {
+    const started = performance.now();
+    const [{ evaluated, results }] = await this.evaluateBatch([event], dryRun, rule) as [Evaluation];
+    const matching = new Map(results.map((result) => [result.ruleId, result]));
+    return evaluated.map((rule) => matching.get(rule.id) ?? resultOf(rule, false, notExecuted([]), started));
   }
 
   /** Stores the events, fires, and waits for the actions. Returns what came of a rule that matched an event. */
   async #fire(matched: Matched[], isOneRule: boolean) {
     const matches = matched.flatMap(({ event, firing }) =>
-      firing.map((rule) => ({ rule, event: stored(event) }))
+      firing.map((rule) => ({ rule, event: storedEvent(event) }))
     );
     // Of an event that only one rule saw, and that it did nothing on, nothing is kept: the others may see it yet.
     const firings = isOneRule && matches.length === 0
       ? []
-      : await this.storage.fire(matched.map(({ event }) => stored(event)), matches);
+      : await this.storage.fire(matched.map(({ event }) => storedEvent(event)), matches);
     const ids = firings.flatMap(({ runs }) => runs.map(({ id }) => id));
     const types = new Set(matches.flatMap(({ rule }) => actionsOf(rule).map(({ type }) => type)));
     const runs = await this.#runs.resultsOf(ids, [...types], PATIENCE_MS);
@@ -197,8 +166,15 @@ export class RuleEngine {
   }
 }
 
-function notExecuted(actionResults: ActionResult[]) {
+type Outcome = Pick<RuleResult, "executed" | "actionResults">;
+
+function notExecuted(actionResults: ActionResult[]): Outcome {
   return { executed: false, actionResults };
+}
+
+function resultOf(rule: Rule, matched: boolean, outcome: Outcome, started: number): RuleResult {
+  const duration = Math.round((performance.now() - started) * 100) / 100;
+  return { matched, ruleId: rule.id, ruleName: rule.name, ...outcome, duration };
 }
 
 function notStored({ id, status }: Rule): string {
@@ -206,26 +182,6 @@ function notStored({ id, status }: Rule): string {
     ? `rule.not_saved: No active rule "${id}" is stored with this condition and these actions, so nothing was done. ` +
       "Save it, or use dryRun."
     : `rule.paused: The rule is ${status}, so nothing was done. Activate it, or use dryRun.`;
-}
-
-/** @throws {RuleError} `event.invalid` */
-function checked(event: RuleEvent): RuleEvent {
-  const isObject = typeof event === "object" && event !== null && !Array.isArray(event);
-  if (!isObject) throw new RuleError("event.invalid", "An event is a JSON object.");
-  const { eventId } = event;
-  if (eventId === undefined || typeof eventId === "string" && EVENT_ID.test(eventId)) return event;
-  throw new RuleError(
-    "event.invalid",
-    "The eventId must be a text of 1 to 200 characters, and not one of an audit entry.",
-  );
-}
-
-function identified(event: RuleEvent): RuleEvent {
-  return { ...checked(event), eventId: event.eventId ?? crypto.randomUUID() };
-}
-
-function stored(event: RuleEvent): StoredEvent {
-  return { id: event.eventId as string, event };
 }
 
 function keyOf(ruleId: string, eventId: unknown): string {
