@@ -1,4 +1,5 @@
 /** Which check of an entry is the best to find it by. */
+import type { LeafTest } from "./compile-leaf.ts";
 import { type Check, getOrSet } from "./event-checks.ts";
 
 /** The rule of a rank matches when all checks hold; a rule may have several entries. */
@@ -16,9 +17,12 @@ export interface Member {
 /** A door for fewer entries costs more than it saves. */
 const FEWEST = 3;
 
+/** To search a text for fewer needles together takes longer than one by one. */
+const MANY_NEEDLES = 8;
+
 /** Groups entries by the doors of those of their checks that hold most rarely, as far as can be told from the entries. */
 export function groupByDoor(entries: Entry[]): { groups: Member[][]; others: Entry[] } {
-  const chanceOf = chances(entries);
+  const { chanceOf, doorOf } = survey(entries);
   const others: Entry[] = [];
   const byDoor = new Map<string, Member[]>();
   for (const entry of entries) {
@@ -29,7 +33,7 @@ export function groupByDoor(entries: Entry[]): { groups: Member[][]; others: Ent
       if (chance < least) behind = check, least = chance;
     }
     if (!behind) others.push(entry);
-    else getOrSet(byDoor, behind.leaf!.door, () => []).push({ entry, behind });
+    else getOrSet(byDoor, doorOf(behind), () => []).push({ entry, behind });
   }
   const groups = [];
   for (const group of byDoor.values()) {
@@ -39,26 +43,34 @@ export function groupByDoor(entries: Entry[]): { groups: Member[][]; others: Ent
   return { groups, others };
 }
 
-/**
- * How probable it is that a check holds: of a field's values, those that rules ask for and one more are taken as equally
- * frequent; half of the numbers are taken as beyond a limit. 1 means that there is no door.
- */
-function chances(entries: Entry[]): (check: Check) => number {
+/** How probable it is that a check holds, 1 when it has no door; and its door. */
+function survey(entries: Entry[]): { chanceOf(check: Check): number; doorOf(check: Check): string } {
   const uses = new Map<Check, number>();
   const values = new Map<string, Set<unknown>>();
   for (const { checks } of entries) {
     for (const check of checks) {
       const count = uses.get(check) ?? 0;
       uses.set(check, count + 1);
-      if (count > 0 || !check.leaf?.keys) continue;
-      const known = getOrSet(values, check.leaf.door, () => new Set());
-      for (const key of check.leaf.keys) known.add(key);
+      if (count > 0 || !check.leaf) continue;
+      const { keys, needle, door } = check.leaf;
+      if (!keys && needle === undefined) continue;
+      const known = getOrSet(values, door, () => new Set());
+      if (keys) { for (const key of keys) known.add(key); }
+      else known.add(needle);
     }
   }
-  return (check) => {
-    const { leaf } = check;
-    if (leaf?.keys) return leaf.keys.length / (values.get(leaf.door)!.size + 1);
-    if (leaf?.limit) return 0.55;
-    return leaf && uses.get(check)! >= FEWEST ? 0.6 : 1;
+  const isOneOfMany = ({ needle, door }: LeafTest) =>
+    needle !== undefined && values.get(door)!.size >= MANY_NEEDLES;
+  return {
+    chanceOf: (check) => {
+      const { leaf } = check;
+      if (!leaf) return 1;
+      // Of a field's values, those that rules ask for and one more are taken as equally frequent.
+      if (leaf.keys) return leaf.keys.length / (values.get(leaf.door)!.size + 1);
+      if (isOneOfMany(leaf)) return 0.5;
+      if (leaf.limit) return 0.55;
+      return uses.get(check)! >= FEWEST ? 0.6 : 1;
+    },
+    doorOf: ({ leaf }) => leaf!.needle === undefined || isOneOfMany(leaf!) ? leaf!.door : leaf!.id,
   };
 }

@@ -13,6 +13,8 @@ export interface LeafTest {
   /** All values that make it true, where a Map finds them. */
   readonly keys?: readonly unknown[];
   readonly limit?: Limit;
+  /** The text that makes it true where a text or a list contains it. */
+  readonly needle?: string;
   /** Leaves with the same door are asked together. */
   readonly door: string;
 }
@@ -40,6 +42,7 @@ export function compileLeaf(
   if (former) return former;
   const keys = keysOf(operator, value);
   const limit = limitOf(operator, value);
+  const needle = operator === "contains" && typeof value === "string" ? value : undefined;
   return {
     id,
     pathId,
@@ -48,7 +51,14 @@ export function compileLeaf(
     cost: costs[operator] ?? 1,
     keys,
     limit,
-    door: keys ? `= ${pathId}` : limit ? `${limit.falling ? "<" : ">"} ${pathId}` : id,
+    needle,
+    door: keys
+      ? `= ${pathId}`
+      : limit
+      ? `${limit.falling ? "<" : ">"} ${pathId}`
+      : needle !== undefined
+      ? `contains ${pathId}`
+      : id,
   };
 }
 

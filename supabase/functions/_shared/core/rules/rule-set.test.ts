@@ -41,9 +41,11 @@ const scalar = fc.constantFrom<unknown>(
   false,
   null,
 );
+const text = fc.string({ unit: fc.constantFrom("a", "b", "1"), maxLength: 4 });
 const value = fc.oneof(
   { weight: 6, arbitrary: scalar },
-  { weight: 1, arbitrary: fc.array(scalar, { maxLength: 3 }) },
+  { weight: 2, arbitrary: text },
+  { weight: 1, arbitrary: fc.array(fc.oneof(scalar, text), { maxLength: 4 }) },
   { weight: 1, arbitrary: fc.dictionary(fc.constantFrom("x", "y", "__proto__"), scalar, { maxKeys: 2 }) },
 );
 const names = [
@@ -216,6 +218,33 @@ Deno.test("a number meets exactly the limits it is beyond, however many there ar
       const expected = limits.flatMap((limit, i) => operators[operator].compile(limit)(a) ? [i] : []);
       assert.deepEqual(trueOnes(conditions, { a }).sort((x, y) => x - y), expected, `${operator} ${a}`);
     }
+  }
+});
+
+Deno.test("a text or a list meets exactly the texts that it contains, however many there are", () => {
+  const parts = [
+    "",
+    "a",
+    "b",
+    "ab",
+    "ba",
+    "aa",
+    "aba",
+    "bab",
+    "abab",
+    "aaa",
+    "ß",
+    "\u{1F600}",
+    "a\u{1F600}",
+    "zz",
+  ];
+  const conditions = [...parts, ...parts].map((part) => leaf("a", "contains", part));
+  const texts = ["", "a", "abab", "baa", "xxaxx", "aaaa", "\u{1F600}", "ba\u{1F600}", "\uD83D", "ßab", "z"];
+  for (const a of [...texts, texts, ["ab", "ab", 1, null, ["a"]], [], 5, null, { a: "a" }, undefined]) {
+    const expected = [...parts, ...parts].flatMap((part, i) =>
+      operators.contains.compile(part)(a) ? [i] : []
+    );
+    assert.deepEqual(trueOnes(conditions, { a }).sort((x, y) => x - y), expected, JSON.stringify(a));
   }
 });
 

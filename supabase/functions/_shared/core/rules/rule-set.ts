@@ -2,8 +2,9 @@
 import { type Entry } from "./choose-door.ts";
 import { CompiledConditions } from "./compile-condition.ts";
 import { EventChecks, type Turn } from "./event-checks.ts";
+import { RankSet } from "./rank-set.ts";
 import { type MatchableRule, RuleError, type RuleEvent } from "./rule.ts";
-import { Bucket, RankSet } from "./rule-index.ts";
+import { Bucket } from "./rule-index.ts";
 
 /** Rules that were compiled together. Rule sets share nothing that changes. */
 export class RuleSet<R extends MatchableRule> {
