@@ -295,7 +295,7 @@ Deno.test("what fails for now is tried again in the background, as the same mess
   assert.equal(result.executed, true);
   assert.match(
     result.actionResults[0].error,
-    /^action\.queued: It is tried again, as it failed: webhook\.unavailable/,
+    /^action\.queued: It is tried again later: webhook\.unavailable/,
   );
   isDown = false;
   // The answer does not wait until the channel is given back.

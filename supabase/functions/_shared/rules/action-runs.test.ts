@@ -30,15 +30,19 @@ interface Fakes {
   answers?: Parameters<typeof fakeEgress>;
   /** The channel is another worker's. */
   isLeased?: boolean;
+  hasChain?: boolean;
   areForgotten?: boolean;
 }
 
 /** Storage and outbox in memory. */
-function build({ runs, attempts = 0, answers = [{}], isLeased = false, areForgotten = false }: Fakes) {
+function build(
+  { runs, attempts = 0, answers = [{}], isLeased = false, areForgotten = false, hasChain = false }: Fakes,
+) {
   const egress = fakeEgress(...answers);
   const clock = fakeClock();
   const ended: EndedRun[] = [];
   const reported: Record<string, unknown>[] = [];
+  const limits: Record<string, number> = {};
   const waiting = new Map(
     runs.map((run, id) => [id, { id, kind: "action", payload: { run_id: run.id }, attempts }]),
   );
@@ -64,14 +68,23 @@ function build({ runs, attempts = 0, answers = [{}], isLeased = false, areForgot
         return true as T;
       }
       assert.equal(name, "claim_outbox");
+      limits[(args.p_channels as string[])[0]!] = args.p_limit as number;
       const isDue = !isLeased && waiting.size > 0 && (args.p_channels as string[])[0] === "webhook";
       return (isDue ? [{ channel: "webhook", epoch: 1, messages: [...waiting.values()] }] : []) as T;
     },
   };
   const logger = recordingLogger();
   const signingKeys = [btoa("a key of thirty-two bytes, or so")];
-  const { deps } = actionContext({ database, egress, clock, logger, signingKeys });
-  return { actionRuns: createActionRuns(storage, deps), egress, ended, reported, logger };
+  const anchor = () => Promise.reject(new Error("no chain is asked here"));
+  const { deps } = actionContext({
+    database,
+    egress,
+    clock,
+    logger,
+    signingKeys,
+    ...(hasChain && { anchor }),
+  });
+  return { actionRuns: createActionRuns(storage, deps), egress, ended, reported, limits, logger };
 }
 
 Deno.test("a run is done with the event's values, recorded, and its message delivered", async () => {
@@ -122,6 +135,13 @@ Deno.test("a batch's runs are done side by side, and one that fails holds up no 
   await actionRuns.drain();
   assert.deepEqual(ended.map(({ state }) => state).sort(), ["failed", "succeeded"]);
   assert.deepEqual(reported.map(({ outcome }) => outcome).sort(), ["delivered", "delivered", "held"]);
+});
+
+Deno.test("on a chain so few hashes are anchored at a time that the lease does not end before they are", async () => {
+  const [onChain, without] = [build({ runs: [], hasChain: true }), build({ runs: [] })];
+  await Promise.all([onChain.actionRuns.drain(), without.actionRuns.drain()]);
+  assert.deepEqual(onChain.limits, { anchor: 2, webhook: 20, plugin_emit: 20, ledger_allocate: 20 });
+  assert.equal(without.limits.anchor, 20);
 });
 
 Deno.test("what cannot be done at all fails at once and says why", async () => {

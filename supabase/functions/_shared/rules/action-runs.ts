@@ -10,9 +10,10 @@ import { actionOf, actions } from "./actions.ts";
 import { renderAction } from "./render-action.ts";
 import type { ActionRun, EndedRun, RuleStorage } from "./storage.ts";
 
-/** Longer than any action with its records takes: an anchor asks its node for less than a minute. */
+/** Longer than a batch takes: an anchor asks its node for less than a minute, and any other action is quicker. */
 const LEASE_SECONDS = 120;
 const BATCH = 20;
+const ANCHOR_BATCH = 2;
 /** How often it is looked whether another worker has done a run. */
 const POLL_MS = 200;
 const MAX_ERROR = 500;
@@ -71,11 +72,14 @@ export function createActionRuns(storage: RuleStorage, deps: ActionDeps): Action
   }
 
   async function drain(deadline?: number, types: readonly string[] = actions.map(({ type }) => type)) {
-    const drains = types.map((channel) => ({
-      ...{ channel, deliver, batch: BATCH, leaseSeconds: LEASE_SECONDS },
+    const drains = types.map((channel) => {
       // An account's transactions are numbered: two that are begun at once would have the same number.
-      concurrent: channel !== "anchor",
-    }));
+      const isSerial = channel === "anchor" && deps.anchor !== undefined;
+      return {
+        ...{ channel, deliver, leaseSeconds: LEASE_SECONDS },
+        ...{ concurrent: !isSerial, batch: isSerial ? ANCHOR_BATCH : BATCH },
+      };
+    });
     return await drainOutbox(drains, { database: deps.database, clock, logger }, deadline);
   }
 

@@ -69,6 +69,6 @@ function resultOf(run: KnownRun | undefined): ActionResult {
   const metadata = { action: run?.type ?? "unknown" };
   if (run?.state === "succeeded") return { success: true, result: run.result ?? {}, metadata };
   if (run?.state === "failed") return { success: false, error: run.error ?? "action.failed", metadata };
-  const why = run?.error ? `It is tried again, as it failed: ${run.error}` : "It goes on in the background";
+  const why = run?.error ? `It is tried again later: ${run.error}` : "It goes on in the background";
   return { success: false, error: `action.queued: ${why}`, metadata };
 }
