@@ -1,4 +1,4 @@
-/** The README is run: its SQL against the database, its curl and connect commands against the stack. */
+/** The README and the guide to rules are run: their SQL against the database, the README's commands against the stack. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
@@ -8,10 +8,11 @@ import type { Stack } from "./stack/stack.ts";
 import { testStack } from "./testing/stack.ts";
 
 const readme = await Deno.readTextFile(join(projectRoot, "README.md"));
+const guide = await Deno.readTextFile(join(projectRoot, ".github/RULES.md"));
 
-function blocks(language: string): string[] {
+function blocks(language: string, text = readme): string[] {
   const fenced = new RegExp(`^( *)\`\`\`${language}\\n([\\s\\S]*?)^\\1\`\`\``, "gm");
-  return [...readme.matchAll(fenced)].map(([, indent, text]) => text!.replaceAll(`\n${indent}`, "\n").trim());
+  return [...text.matchAll(fenced)].map(([, indent, text]) => text!.replaceAll(`\n${indent}`, "\n").trim());
 }
 
 async function run(command: string, env: Record<string, string>) {
@@ -48,7 +49,7 @@ Deno.test("every task that the README and the guides name exists", async () => {
 Deno.test("the README's SQL and commands do what they promise on a fresh project", async (t) => {
   const stack = await testStack();
   try {
-    const queries = blocks("sql");
+    const queries = [...blocks("sql"), ...blocks("sql", guide)];
     assert.ok(queries.length >= 5);
     for (const sql of queries) {
       await t.step(`runs: ${sql.split("\n")[0]}`, async () => {
@@ -57,14 +58,18 @@ Deno.test("the README's SQL and commands do what they promise on a fresh project
     }
     const checkpoints = await Deno.makeTempDir();
     await publish(stack, "receipts");
-    const runnable = commands.filter((command) => /^curl|task (connect|fetch-checkpoints)/.test(command));
-    assert.equal(runnable.length, 4);
+    const runnable = commands.filter((command) =>
+      /^curl|task (connect|fetch-checkpoints|evaluate)/.test(command)
+    );
+    assert.equal(runnable.length, 6);
     for (const command of runnable) {
       await t.step(`runs: ${command.split("\n")[0]}`, async () => {
         const written = command.replaceAll(".stack/checkpoints", checkpoints);
         const { code, stdout, stderr } = await run(written, shellEnvironment(stack.env));
         assert.equal(code, 0, stderr);
         if (command.includes("X-Force-Failure")) assert.match(stdout, /Token expired/);
+        else if (command.includes("/rules/evaluate")) assert.match(stdout, /"dryRun":true/);
+        else if (command.includes("task evaluate")) assert.equal(stdout, '["lane-latency-alert"]\n');
         else if (command.startsWith("curl")) {
           const [promised] = blocks("json");
           const { recovery_id, ...answer } = JSON.parse(stdout);
