@@ -3,7 +3,12 @@ import type { Clock, Logger } from "../_shared/ports.ts";
 import type { RuleEngine } from "../_shared/rules/engine.ts";
 import type { RuleStorage } from "../_shared/rules/storage.ts";
 
-const BATCH = 500;
+/**
+ * Batches grow from the first one to the greatest: what matches so much that a great batch cannot be recorded in time is
+ * evaluated all the same, by the small batches of the following runs.
+ */
+const FIRST_BATCH = 16;
+const BATCH = 512;
 /** Matching a batch takes milliseconds; the rest is for a slow database. */
 const LEASE_SECONDS = 60;
 /** So that actions get their turn, too, when events come faster than they are evaluated. */
@@ -33,30 +38,41 @@ export interface RunRulesResult {
  *
  * @throws {DatabaseError}
  */
-export async function runRules({ engine, storage, clock, logger }: RunRulesDeps): Promise<RunRulesResult> {
+export async function runRules(deps: RunRulesDeps): Promise<RunRulesResult> {
+  const { engine, clock } = deps;
   const deadline = deadlineOf(clock);
-  const eventsUntil = clock.now() + EVENTS_TIME_LIMIT_MS;
   const done = { events: 0, matches: 0 };
-  while (clock.now() < eventsUntil) {
-    const claim = await storage.claimEvents(BATCH, LEASE_SECONDS);
-    if (!claim) break;
+  let counts;
+  try {
+    await evaluateEvents(deps, done);
+  } finally {
+    // What was queued before is done, whatever is wrong with the events.
+    counts = await engine.runActions(deadline);
+  }
+  return {
+    ...done,
+    ...{ actions_done: counts.delivered + counts.dead, actions_held: counts.held },
+    unusable_rules: engine.unusableRules().map(({ ruleId }) => ruleId),
+  };
+}
+
+/** @param done counts what is recorded */
+async function evaluateEvents(
+  { engine, storage, clock, logger }: RunRulesDeps,
+  done: Pick<RunRulesResult, "events" | "matches">,
+): Promise<void> {
+  const end = clock.now() + EVENTS_TIME_LIMIT_MS;
+  for (let limit = FIRST_BATCH; clock.now() < end; limit = Math.min(limit * 2, BATCH)) {
+    const claim = await storage.claimEvents(limit, LEASE_SECONDS);
+    if (!claim) return;
     // After the claim, so that no event meets rules that are older than itself.
     await engine.reload();
     const matches = claim.events.flatMap((event) =>
       engine.match(event.event).map((rule) => ({ rule, event }))
     );
     const accepted = await storage.finishEvents(claim.epoch, claim.events.map(({ id }) => id), matches);
-    if (!accepted) {
-      logger.warn("events.lease_lost", { events: claim.events.length });
-      break;
-    }
+    if (!accepted) return logger.warn("events.lease_lost", { events: claim.events.length });
     done.events += claim.events.length;
     done.matches += matches.length;
   }
-  const { delivered, held, dead } = await engine.runActions(deadline);
-  return {
-    ...done,
-    ...{ actions_done: delivered + dead, actions_held: held },
-    unusable_rules: engine.unusableRules().map(({ ruleId }) => ruleId),
-  };
 }
