@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Ajv2020 } from "ajv";
+import examples from "../../../rules/examples.json" with { type: "json" };
 import { RuleError } from "../core/rules/rule.ts";
 import { actionContext } from "../testing/action-context.ts";
 import { createPluginRegistry } from "./plugins/registry.ts";
@@ -158,4 +160,23 @@ Deno.test("the JSON Schema describes conditions and each action, and asks for no
     assert.ok(text.includes(`"${word}"`), word);
   }
   assert.deepEqual(ruleJsonSchema.required, ["id", "name", "condition", "action"]);
+});
+
+Deno.test("an independent validator agrees on examples, and on what is wrong with the shape of others", () => {
+  const conforms = new Ajv2020({ strict: false }).compile(ruleJsonSchema);
+  for (const example of [rule, ...examples.rules]) {
+    assert.ok(conforms(example), JSON.stringify(conforms.errors));
+    assert.deepEqual(validateRule(example, deps), { valid: true, errors: [] });
+  }
+  for (
+    const what of [
+      "an unknown operator",
+      "a missing field",
+      "no action",
+      "too many actions",
+      "an unknown key",
+    ]
+  ) {
+    assert.ok(!conforms({ ...rule, ...badRules[what]![0] }), what);
+  }
 });
