@@ -6,6 +6,8 @@ import { type Check, getOrSet } from "./event-checks.ts";
 export interface Entry {
   readonly rank: number;
   readonly checks: Check[];
+  /** In how many places it is, because of lists of values: memory is for few of them. */
+  readonly copies: number;
 }
 
 /** An entry, and which of its checks it waits behind. */
@@ -15,7 +17,9 @@ export interface Member {
 }
 
 /** A door for fewer entries costs more than it saves. */
-const FEWEST = 3;
+const FEWEST = 2;
+/** Of one entry. */
+const MOST_COPIES = 64;
 
 /** To search a text for fewer needles together takes longer than one by one. */
 const MANY_NEEDLES = 8;
@@ -29,6 +33,7 @@ export function groupByDoor(entries: Entry[]): { groups: Member[][]; others: Ent
     let behind: Check | undefined;
     let least = 1;
     for (const check of entry.checks) {
+      if (copiesBehind(entry, check) > MOST_COPIES) continue;
       const chance = chanceOf(check);
       if (chance < least) behind = check, least = chance;
     }
@@ -41,6 +46,11 @@ export function groupByDoor(entries: Entry[]): { groups: Member[][]; others: Ent
     else for (const { entry } of group) others.push(entry);
   }
   return { groups, others };
+}
+
+/** How many copies of an entry there are when it waits behind one of its checks. */
+export function copiesBehind(entry: Entry, check: Check): number {
+  return entry.copies * (check.leaf?.keys?.length ?? 1);
 }
 
 /** How probable it is that a check holds, 1 when it has no door; and its door. */

@@ -1,5 +1,5 @@
 /** Doors open to some events only; entries wait behind them. */
-import type { Entry, Member } from "./choose-door.ts";
+import { copiesBehind, type Entry, type Member } from "./choose-door.ts";
 import type { LeafTest, Limit } from "./compile-leaf.ts";
 import { type Check, type Field, getOrSet, type Turn } from "./event-checks.ts";
 import type { RankSet } from "./rank-set.ts";
@@ -36,8 +36,9 @@ function placesBy<Key>(
 }
 
 /** What is left to check of an entry behind its door. */
-function remaining({ entry: { rank, checks }, behind }: Member): Entry {
-  return { rank, checks: checks.filter((check) => check !== behind) };
+function remaining({ entry, behind }: Member): Entry {
+  const checks = entry.checks.filter((check) => check !== behind);
+  return { rank: entry.rank, checks, copies: copiesBehind(entry, behind) };
 }
 
 /** Entries by the values that a field may have. */

@@ -9,7 +9,7 @@ import { allHold, type Turn } from "./event-checks.ts";
 import type { RankSet } from "./rank-set.ts";
 
 /** So few entries are checked one after the other sooner than through doors. */
-const FEW = 6;
+const FEW = 4;
 
 /** Indexes its entries when the first event comes to it: most buckets wait long for one. */
 export class Bucket implements Place {

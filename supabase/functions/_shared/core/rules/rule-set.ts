@@ -69,7 +69,7 @@ export function compileRules<R extends MatchableRule>(rules: R[], previous?: Rul
   active.sort((a, b) => b.rule.priority - a.rule.priority || (a.rule.id < b.rule.id ? -1 : 1));
   const checks = new EventChecks();
   const entries = active.flatMap(({ alternatives }, rank) =>
-    alternatives.map((tests) => ({ rank, checks: tests.map(checks.of) }))
+    alternatives.map((tests) => ({ rank, checks: tests.map(checks.of), copies: 1 }))
   );
   return new RuleSet(active.map(({ rule }) => rule), entries, conditions);
 }
