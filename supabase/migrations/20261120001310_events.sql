@@ -119,7 +119,7 @@ end $$;
 comment on function private.entry_event(public.audit_log) is 'An entry of the audit log as rules see it.';
 
 create function private.seal_entries() returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_sealed bigint := (select t.sealed_seq from public.immutable_tables t where t.name = 'audit_log');
   v_sealed_at timestamptz := (select b.sealed_at from public.audit_blocks b where b.table_name = 'audit_log' order by b.number desc limit 1);
@@ -143,7 +143,7 @@ comment on function private.seal_entries() is
   'Seals the audit log when nobody did lately and there is something new to evaluate; the number up to which no entry can be missed.';
 
 create function private.next_events(p_limit integer) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_cursor private.event_cursor;
   v_sealed bigint;
@@ -206,7 +206,7 @@ comment on function public.claim_events(integer, integer) is
   'Leases the oldest events that nobody evaluated, posted ones and entries of the audit log: {epoch, events: [{id, event}]}; null when there are none or another worker has them.';
 
 create function public.read_events(p_from timestamptz, p_after jsonb default null, p_limit integer default 2000) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 declare
   v_at timestamptz := coalesce((p_after ->> 'createdAt')::timestamptz, p_from);
   v_id text := coalesce(p_after ->> 'id', '');

@@ -1,6 +1,6 @@
 -- A caller's temporary tables come before all others, so a definer function with one unqualified name would read them.
 begin;
-select plan(5);
+select plan(6);
 
 create function pg_temp.shadow_everything() returns void language plpgsql as $$
 declare
@@ -35,6 +35,9 @@ select is(tests.finish(tests.fail(1, 'acme', 'network') -> 'work', 'resolved') -
 select is(
   (begin_integration_call('acme') -> 'registered', jsonb_array_length(claim_outbox('{slack}', 9)), missed_events(), expiring_grants(9))::text,
   '(true,1,[],[])', 'and what is around it');
+select tests.rule('any'), record_events('[{"data": {}}]');
+select is((jsonb_array_length(claim_events(1, 30) -> 'events'), tests.fire('any', 'e1'), jsonb_array_length(read_rules()), load_rules() #>> '{rules,0,id}')::text,
+  '(1,fired,1,any)', 'so are rules');
 select is(pg_temp.shadow_rows(), 0::bigint, 'nothing was written there');
 
 create function public.forgetful() returns void language sql security definer set search_path = ''
