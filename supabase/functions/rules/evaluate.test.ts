@@ -238,6 +238,8 @@ Deno.test("a rule that is not stored like this, or not active, is evaluated and 
     await errorOf({ ...stored, action: { type: "webhook", url: rules.receiverUrl, payload: "edited" } }),
     "rule.not_saved",
   );
+  const kept = await rules.stack.sql`select from events where data ->> 'test' = ${id}`;
+  assert.equal(kept.length, 0, "The other rules may evaluate this event yet");
   assert.equal((await engine.evaluateRule(stored, { test: id })).executed, true);
   const { body: paused } = await rules.call("POST", `/${id}/pause`);
   assert.equal(await errorOf(paused), "rule.paused");
@@ -267,6 +269,17 @@ Deno.test("rules are evaluated by priority, and a first match ends it", async ()
   ]);
   const { evaluated, results: matching } = await evaluate({ test }, { dryRun: true });
   assert.deepEqual([evaluated, matching.length], [3, 2]);
+});
+
+Deno.test("one rule can be evaluated by its id, and the others see nothing of it", async () => {
+  const condition = { field: "lane", operator: "eq", value: 1 };
+  const [id, other] = [await rules.save({ condition }), await rules.save({ condition })];
+  const { evaluated, results } = await evaluate({ lane: 1 }, { ruleId: id });
+  assert.deepEqual([evaluated, results.map(({ ruleId }: Json) => ruleId)], [1, [id]]);
+  assert.deepEqual(rules.received.map(({ path }) => path), [`/${id}`]);
+  assert.deepEqual((await evaluate({ lane: 2 }, { ruleId: other })).results, []);
+  const { status, body } = await rules.call("POST", "/evaluate", { event: {}, ruleId: "no-rule" });
+  assert.deepEqual([status, body.error.code], [404, "rule.unknown"]);
 });
 
 Deno.test("the trace says why a rule did not match", async () => {

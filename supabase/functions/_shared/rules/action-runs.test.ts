@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { actionContext } from "../testing/action-context.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
-import { fakeEgress } from "../testing/fake-egress.ts";
 import { recordingLogger } from "../testing/recording-logger.ts";
-import type { EgressResponse } from "../ports.ts";
+import type { EgressRequest, EgressResponse } from "../ports.ts";
 import { createActionRuns } from "./action-runs.ts";
 import type { ActionRun, EndedRun, RuleStorage } from "./storage.ts";
 
@@ -27,7 +26,8 @@ interface Fakes {
   runs: ActionRun[];
   /** How often each run's message was tried before. */
   attempts?: number;
-  answers?: Parameters<typeof fakeEgress>;
+  /** The last of them is given for ever. */
+  answers?: (Partial<EgressResponse> | Error | Promise<EgressResponse>)[];
   /** The channel is another worker's. */
   isLeased?: boolean;
   hasChain?: boolean;
@@ -38,7 +38,15 @@ interface Fakes {
 function build(
   { runs, attempts = 0, answers = [{}], isLeased = false, areForgotten = false, hasChain = false }: Fakes,
 ) {
-  const egress = fakeEgress(...answers);
+  const requests: EgressRequest[] = [];
+  const egress = {
+    requests,
+    async send(request: EgressRequest): Promise<EgressResponse> {
+      const answer = await answers[Math.min(requests.push(request), answers.length) - 1]!;
+      if (answer instanceof Error) throw answer;
+      return { status: 200, headers: {}, body: "", ...answer };
+    },
+  };
   const clock = fakeClock();
   const ended: EndedRun[] = [];
   const reported: Record<string, unknown>[] = [];
@@ -171,7 +179,7 @@ Deno.test("an action that throws is tried again, and its secrets stay here", asy
   assert.match(String(reported[0]!.error), /^internal: This action has no business with plugins/);
   const leaky = build({
     runs: [queuedRun()],
-    answers: [new Error("token=canary-1234567890abcdef") as never],
+    answers: [new Error("token=canary-1234567890abcdef")],
   });
   await leaky.actionRuns.drain();
   assert.ok(!JSON.stringify([leaky.reported, leaky.logger.lines]).includes("canary"));
@@ -192,6 +200,17 @@ Deno.test("who waits for runs gets their results, and the reason of what is trie
   assert.deepEqual([done!.state, done!.result], ["succeeded", { status: 200 }]);
   assert.equal(held!.state, "queued");
   assert.match(held!.error!, /^webhook\.unavailable/);
+});
+
+Deno.test("who waits for an action that takes long is told that it goes on, and it does", async () => {
+  const { promise: answer, resolve } = Promise.withResolvers<EgressResponse>();
+  const run = queuedRun();
+  const { actionRuns, ended, reported } = build({ runs: [run], answers: [answer] });
+  const results = await actionRuns.resultsOf([run.id], ["webhook"], 15_000);
+  assert.deepEqual([results.get(run.id)!.state, results.get(run.id)!.error, ended], ["queued", null, []]);
+  resolve({ status: 200, headers: {}, body: "" });
+  while (reported.length === 0) await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(ended, [{ id: run.id, state: "succeeded", result: { status: 200 } }]);
 });
 
 Deno.test("who waits for what another worker is doing waits no longer than he has patience", async () => {

@@ -21,7 +21,7 @@ const MAX_ERROR = 500;
 const payloadShape = z.object({ run_id: z.uuid() });
 
 /** What is known of a run after waiting for it. */
-export type KnownRun = Pick<ActionRun, "id" | "state" | "result" | "error" | "position" | "type">;
+export type KnownRun = Pick<ActionRun, "id" | "type" | "state" | "result" | "error">;
 
 /** Runs what firings queued. */
 export interface ActionRuns {

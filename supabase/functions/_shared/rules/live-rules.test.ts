@@ -53,6 +53,15 @@ Deno.test("while rules are loaded the old ones go on, and an answer that was ove
   assert.deepEqual(ids(live.match({ a: 1 })), ["newest"]);
 });
 
+Deno.test("the rules of a database that was restored replace those that came later", async () => {
+  const { live, state } = build([stored("lost", 1)]);
+  state.version = 9;
+  await live.reload();
+  Object.assign(state, { version: 4, rules: [stored("restored", 1)] });
+  await live.reload();
+  assert.deepEqual(ids(live.match({ a: 1 })), ["restored"]);
+});
+
 Deno.test("a rule that cannot be evaluated is left out and shown, until it is mended", async () => {
   const { live, change, logger } = build([stored("bad", "(?<=a)b", "matches"), stored("good", 1)]);
   await live.reload();

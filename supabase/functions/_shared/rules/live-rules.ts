@@ -27,14 +27,17 @@ export function createLiveRules(storage: Pick<RuleStorage, "load">, logger: Logg
   let rules: StoredRule[] = [];
   let unusable: UnusableRule[] = [];
   let set: RuleSet<StoredRule> = compileRules<StoredRule>([]);
+  let [lastTurn, loadedTurn] = [0, 0];
   return {
     rules: () => rules,
     unusable: () => unusable,
     match: (event) => set.match(event),
     async reload() {
+      const turn = ++lastTurn;
       const loaded = await storage.load(version);
-      // Of two answers that overtook each other the newer one stays.
-      if (!loaded.rules || (version !== null && loaded.version <= version)) return;
+      // An answer that a later one overtook is out of date. Versions do not tell: those of a restored database go back.
+      if (!loaded.rules || turn < loadedTurn) return;
+      loadedTurn = turn;
       const compiled = compileUsable(loaded.rules, set);
       ({ set, rules, unusable } = compiled);
       version = loaded.version;

@@ -58,11 +58,9 @@ export function refuseActions(rule: Rule, error: string): ActionResult[] {
 /** What became of each action of a rule that matched. */
 export function actionResultsOf(rule: Rule, firing: Firing, runs: Map<string, KnownRun>): ActionResult[] {
   if (firing.outcome === "suppressed") {
-    const reason = firing.reason ?? "rule.suppressed";
-    return refuseActions(rule, `${reason}: ${SUPPRESSED[reason] ?? "Nothing was done"}.`);
+    return refuseActions(rule, `${firing.reason}: ${SUPPRESSED[firing.reason!]}.`);
   }
-  const inOrder = firing.runs.toSorted((a, b) => a.position - b.position);
-  return inOrder.map(({ id }) => resultOf(runs.get(id)));
+  return firing.runs.map(({ id }) => resultOf(runs.get(id)));
 }
 
 function resultOf(run: KnownRun | undefined): ActionResult {
