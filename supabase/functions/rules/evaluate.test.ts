@@ -89,7 +89,7 @@ Deno.test("the three patterns of the guide do what they say", async () => {
   assert.deepEqual([anchored.success, anchored.result.place], [true, "checkpoint"]);
   const [entry] = await rules.stack.sql`
     select payload from audit_log where subsystem = 'rules' and action = 'action.succeeded'
-    order by immutable_seq desc limit 1`;
+      and payload ->> 'type' = 'anchor'`;
   assert.equal(entry!.payload.result.hash, anchored.result.hash);
 });
 
@@ -347,6 +347,22 @@ Deno.test("a rule that the database took and the engine cannot evaluate is shown
   assert.deepEqual(body.unusable.map(({ ruleId }: Json) => ruleId), ["unusable"]);
   const { body: list } = await rules.call("GET", "");
   assert.match(list.unusable[0].errors[0], /^Operator matches /);
+});
+
+Deno.test("an action that the database took and cannot be done fails with what is wrong, in a dry run, too", async () => {
+  const { sql } = rules.stack;
+  const condition = sql.json({ field: "test", operator: "eq", value: "odd" });
+  const action = sql.json([{ type: "webhook", link: "https://a.example" }, {
+    type: "anchor",
+    eventHash: "{{event}}",
+  }]);
+  await sql`insert into rules (id, name, condition, action) values ('odd', 'x', ${condition}, ${action})`;
+  for (const dryRun of [true, false]) {
+    const { results: [result] } = await evaluate({ test: "odd" }, { dryRun });
+    const [webhook, anchor] = result.actionResults;
+    assert.match(webhook.error, /^action\.invalid: .*url/);
+    assert.equal(anchor.success, true);
+  }
 });
 
 Deno.test("what is no event, too many of them, or both forms at once is refused, and nothing is stored", async () => {

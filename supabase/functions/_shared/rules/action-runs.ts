@@ -3,10 +3,10 @@ import { createBackground } from "../adapters/background.ts";
 import { createBatcher } from "../adapters/batcher.ts";
 import { isRefusedInput } from "../adapters/database.ts";
 import { backoffSeconds, MAX_ATTEMPTS } from "../core/notification/delivery.ts";
-import { redactText } from "../core/redaction/redact.ts";
 import { type Counts, drainOutbox, type OutboxMessage, type Outcome } from "../outbox/drain.ts";
 import type { ActionDeps, ActionOutcome } from "./action.ts";
 import { actionOf, actions } from "./actions.ts";
+import { errorText, shortText } from "./error-text.ts";
 import { renderAction } from "./render-action.ts";
 import type { ActionRun, EndedRun, RuleStorage } from "./storage.ts";
 
@@ -16,7 +16,6 @@ const BATCH = 20;
 const ANCHOR_BATCH = 2;
 /** How often it is looked whether another worker has done a run. */
 const POLL_MS = 200;
-const MAX_ERROR = 500;
 
 const payloadShape = z.object({ run_id: z.uuid() });
 
@@ -67,7 +66,7 @@ export function createActionRuns(storage: RuleStorage, deps: ActionDeps): Action
       return { outcome: "delivered" };
     } catch (error) {
       // Nothing is known to be done, so that it stays queued; the others of its batch are not held up.
-      return held(textOf(error), message.attempts);
+      return held(errorText(error), message.attempts);
     }
   }
 
@@ -146,23 +145,18 @@ async function attempt(
     });
   } catch (error) {
     const state = (error as { code?: unknown }).code === "template.too_large" ? "failed" : "retry";
-    return { state, error: textOf(error) };
+    return { state, error: errorText(error) };
   }
 }
 
 function ended(outcome: ActionOutcome) {
   if (outcome.state === "succeeded") return { state: outcome.state, result: outcome.result };
   const error = outcome.state === "retry" ? `action.given_up: ${outcome.error}` : outcome.error;
-  return { state: "failed" as const, error: redactText(error).slice(0, MAX_ERROR) };
+  return { state: "failed" as const, error: shortText(error) };
 }
 
 /** The receiver's wish can make a pause longer, not shorter: so the last of ten tries is more than an hour after the first. */
 function held(error: string, attempts: number, askedSeconds = 0): Outcome {
   const retry_after_seconds = Math.max(askedSeconds, backoffSeconds(attempts));
-  return { outcome: "held", error: redactText(error).slice(0, MAX_ERROR), retry_after_seconds };
-}
-
-function textOf(error: unknown): string {
-  const { code = "internal", message } = error as { code?: string; message?: string };
-  return `${code}: ${message ?? error}`;
+  return { outcome: "held", error: shortText(error), retry_after_seconds };
 }

@@ -1,11 +1,11 @@
 import type { RuleEvent } from "../core/rules/rule.ts";
-import { redactText } from "../core/redaction/redact.ts";
 import type { Firing } from "../ports.ts";
 import type { CheckDeps } from "./action.ts";
 import type { KnownRun } from "./action-runs.ts";
 import { actionOf } from "./actions.ts";
+import { errorText, shortText } from "./error-text.ts";
 import { renderAction } from "./render-action.ts";
-import { actionsOf, type Rule } from "./rule-schema.ts";
+import { actionProblems, actionsOf, type Rule } from "./rule-schema.ts";
 
 /** What came of one action. */
 export interface ActionResult {
@@ -39,13 +39,15 @@ const SUPPRESSED: Record<string, string> = {
 export function simulateActions(rule: Rule, event: RuleEvent, deps: CheckDeps): ActionResult[] {
   return actionsOf(rule).map((definition) => {
     const metadata = { action: definition.type, dryRun: true as const };
+    const problems = actionProblems(definition, deps);
+    if (problems.length > 0) {
+      return { success: false, error: shortText(`action.invalid: ${problems.join("; ")}`), metadata };
+    }
     try {
-      const action = actionOf(definition.type)!;
-      const problems = action.check(definition, deps);
-      if (problems.length > 0) throw new Error(`action.invalid: ${problems.join("; ")}`);
-      return { success: true, result: action.simulate(renderAction(definition, event), deps), metadata };
+      const rendered = renderAction(definition, event);
+      return { success: true, result: actionOf(definition.type)!.simulate(rendered, deps), metadata };
     } catch (error) {
-      return { success: false, error: redactText((error as Error).message).slice(0, 500), metadata };
+      return { success: false, error: errorText(error), metadata };
     }
   });
 }

@@ -81,23 +81,23 @@ export function actionsOf({ action }: Pick<Rule, "action">): ActionDefinition[] 
   return [action].flat();
 }
 
+/** What is wrong with one action, one sentence each: its shape, its templates, what it refers to. */
+export function actionProblems(definition: unknown, deps: CheckDeps): string[] {
+  const action = actionOf((definition as { type?: unknown } | null | undefined)?.type);
+  if (!action) return [`type must be one of ${actions.map(({ type }) => type).join(", ")}`];
+  const parsed = action.schema.safeParse(definition);
+  if (!parsed.success) return parsed.error.issues.map(describe);
+  return [...templateProblems(templatesOf(parsed.data)), ...action.check(parsed.data, deps)];
+}
+
 function actionErrors(action: unknown, deps: CheckDeps): string[] {
-  if (!Array.isArray(action)) return oneActionsErrors(action, "action", deps);
+  const errorsAt = (path: string, one: unknown) =>
+    actionProblems(one, deps).map((problem) => `${path}: ${problem}`);
+  if (!Array.isArray(action)) return errorsAt("action", action);
   if (action.length === 0 || action.length > MAX_ACTIONS) {
     return [`action: a rule has 1 to ${MAX_ACTIONS} actions, not ${action.length}`];
   }
-  return action.flatMap((one, i) => oneActionsErrors(one, `action.${i}`, deps));
-}
-
-function oneActionsErrors(definition: unknown, path: string, deps: CheckDeps): string[] {
-  const action = actionOf((definition as { type?: unknown } | null | undefined)?.type);
-  if (!action) return [`${path}: type must be one of ${actions.map(({ type }) => type).join(", ")}`];
-  const parsed = action.schema.safeParse(definition);
-  if (!parsed.success) {
-    return parsed.error.issues.map((issue) => describe({ ...issue, path: [path, ...issue.path] }));
-  }
-  const problems = [...templateProblems(templatesOf(parsed.data)), ...action.check(parsed.data, deps)];
-  return problems.map((problem) => `${path}: ${problem}`);
+  return action.flatMap((one, i) => errorsAt(`action.${i}`, one));
 }
 
 function describe({ path, message }: { path: PropertyKey[]; message: string }): string {
