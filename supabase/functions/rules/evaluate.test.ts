@@ -75,7 +75,7 @@ Deno.test("the three patterns of the guide do what they say", async () => {
 
   const { actionResults: [emitted] } = await firing({ streamType: "4K", bandwidthMbps: 24.9 });
   assert.deepEqual([emitted.success, emitted.metadata], [true, { action: "plugin_emit" }]);
-  assert.equal(emitted.result.maxQuality ?? emitted.result.result?.maxQuality, "1080p");
+  assert.equal(emitted.result.result.maxQuality, "1080p");
 
   const { actionResults: [lockout, anchored] } = await firing({
     eventType: "login",
