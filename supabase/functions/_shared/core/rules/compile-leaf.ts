@@ -44,22 +44,18 @@ export function compileLeaf(
   const keys = keysOf(operator, value);
   const limit = limitOf(operator, value);
   const needle = operator === "contains" && typeof value === "string" ? value : undefined;
+  const compare = operators[operator].compile(value);
+  const door = keys ? `= ${pathId}` : limit ? `${limit.falling ? "<" : ">"} ${pathId}` : undefined;
   return {
     id,
     pathId,
     path,
-    compare: operators[operator].compile(value),
+    compare,
     cost: costs[operator] ?? 1,
     keys,
     limit,
     needle,
-    door: keys
-      ? `= ${pathId}`
-      : limit
-      ? `${limit.falling ? "<" : ">"} ${pathId}`
-      : needle !== undefined
-      ? `contains ${pathId}`
-      : id,
+    door: door ?? (needle === undefined ? id : `contains ${pathId}`),
   };
 }
 

@@ -48,22 +48,9 @@ const value = fc.oneof(
   { weight: 1, arbitrary: fc.array(fc.oneof(scalar, text), { maxLength: 4 }) },
   { weight: 1, arbitrary: fc.dictionary(fc.constantFrom("x", "y", "__proto__"), scalar, { maxKeys: 2 }) },
 );
-const names = [
-  "a",
-  "b",
-  "c",
-  "d",
-  "e.x",
-  "e.y",
-  "e",
-  "a.0",
-  "a[1]",
-  "length",
-  "constructor",
-  "__proto__",
-  "e.z",
-];
-const field = fc.constantFrom(...names);
+const plainNames = ["a", "a", "b", "b", "c", "d", "e", "e.x", "e.y"];
+const oddNames = ["e\\.x", "e.z", "a.0", "a[1]", "length", "constructor", "__proto__"];
+const field = fc.constantFrom(...plainNames, ...oddNames);
 const withValue = (names: Operator[], value: fc.Arbitrary<unknown>) =>
   fc.record({ field, operator: fc.constantFrom(...names), value });
 const pattern = fc.constantFrom("a", "^b", "(a|b)$", "^[0-9]+$", "(?i)A", "");
@@ -73,7 +60,8 @@ const anyLeaf = fc.oneof(
   { weight: 4, arbitrary: withValue(["gt", "lt", "gte", "lte"], fc.constantFrom(-1, -0, 0, 1, 2, "a", "b")) },
   { weight: 2, arbitrary: withValue(["ne"], value) },
   { weight: 1, arbitrary: withValue(["nin"], fc.array(value, { minLength: 1, maxLength: 4 })) },
-  { weight: 3, arbitrary: withValue(["contains", "not_contains"], value) },
+  { weight: 6, arbitrary: withValue(["contains"], fc.oneof({ weight: 3, arbitrary: text }, value)) },
+  { weight: 1, arbitrary: withValue(["not_contains"], value) },
   { weight: 2, arbitrary: withValue(["matches", "not_matches"], pattern) },
   {
     weight: 2,
@@ -115,7 +103,7 @@ const rules = (count: number, modes: MatchableRule["mode"][]) =>
   ).map((list) => list.map((each, i) => ({ ...each, id: `rule-${i}` })));
 const manyRules = fc.oneof(rules(250, ["all"]), rules(250, [...Array(250).fill("all"), "first_match"]));
 const event = fc.record(
-  Object.fromEntries(["a", "b", "c", "d", "e"].map((name) => [name, value])),
+  Object.fromEntries(["a", "b", "c", "d", "e", "e.x"].map((name) => [name, value])),
   { requiredKeys: ["a", "b"] },
 ) as fc.Arbitrary<Record<string, unknown>>;
 const events = (count: number) => fc.array(event, { minLength: count, maxLength: count, size: "max" });
@@ -140,8 +128,10 @@ Deno.test("of a million pairs of rules and events, those match that match when e
       for (const event of events) {
         const expected = ids(matchNaively(rules, event));
         const actual = ids(set.match(event));
-        const differing = rules.filter(({ id }) => actual.includes(id) !== expected.includes(id));
-        assert.deepEqual(actual, expected, JSON.stringify({ event, differing }));
+        if (actual.join() !== expected.join()) {
+          const differing = rules.filter(({ id }) => actual.includes(id) !== expected.includes(id));
+          assert.deepEqual(actual, expected, JSON.stringify({ event, differing }));
+        }
         pairs += rules.length;
         matched += expected.length;
       }
@@ -248,13 +238,14 @@ Deno.test("a text or a list meets exactly the texts that it contains, however ma
     "a\u{1F600}",
     "zz",
   ];
-  const conditions = [...parts, ...parts].map((part) => leaf("a", "contains", part));
+  const set = compileRules([...parts, ...parts].map((part, i) => rule(`${i}`, leaf("a", "contains", part))));
   const texts = ["", "a", "abab", "baa", "xxaxx", "aaaa", "\u{1F600}", "ba\u{1F600}", "\uD83D", "ßab", "z"];
   for (const a of [...texts, texts, ["ab", "ab", 1, null, ["a"]], [], 5, null, { a: "a" }, undefined]) {
     const expected = [...parts, ...parts].flatMap((part, i) =>
       operators.contains.compile(part)(a) ? [i] : []
     );
-    assert.deepEqual(trueOnes(conditions, { a }).sort((x, y) => x - y), expected, JSON.stringify(a));
+    const actual = ids(set.match({ a })).map(Number);
+    assert.deepEqual(actual.sort((x, y) => x - y), expected, JSON.stringify(a));
   }
 });
 
