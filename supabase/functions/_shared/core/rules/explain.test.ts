@@ -83,6 +83,8 @@ Deno.test("a trace shows at most 200 characters, and no secret", () => {
     value: unknown,
   ) => (explainCondition(leaf(field, "eq", value), event) as LeafTrace);
   assert.equal(show("text", "a").actual, "a".repeat(200) + "…");
+  assert.equal(show("lane", "a".repeat(200)).value, "a".repeat(200));
+  assert.equal(show("lane", "a".repeat(201)).value, "a".repeat(200) + "…");
   assert.equal(show("user.password", "hunter3").actual, "[redacted]");
   assert.equal(show("user.password", "hunter3").value, "[redacted]");
   assert.deepEqual(show("user", 1).actual, { name: "Ann", password: "[redacted]" });
