@@ -7,10 +7,9 @@ import { type Count, peers } from "./rule-peers.ts";
 import { adverse, type SampleEvent, sampleEvents, sampleRules } from "./rule-samples.ts";
 
 const EVENTS = 2_000;
-const ROUNDS = 15;
+const MEASURED_MS = 1_500;
 /** A peer gets as many events as it needs to look at about so many rules. */
 const PEER_LOOKS = 50_000;
-const PEER_ROUNDS = 3;
 
 export async function benchRules(): Promise<Figure[]> {
   const events = sampleEvents(EVENTS);
@@ -40,12 +39,12 @@ async function besidePeers(
 ): Promise<Figure[]> {
   const set = compileRules(rules);
   const count = (event: SampleEvent) => set.match(event).length;
-  const ours = await microseconds(what, count, events, await matchesOf(count, events), ROUNDS);
+  const ours = await microseconds(what, count, events, await matchesOf(count, events));
   const fewer = events.slice(0, Math.max(5, PEER_LOOKS / rules.length));
   const expected = await matchesOf(count, fewer);
   const figures: Figure[] = [];
   for (const [peerIs, prepare] of Object.entries(peers)) {
-    const peer = await microseconds(`${what}, ${peerIs}`, prepare(rules), fewer, expected, PEER_ROUNDS);
+    const peer = await microseconds(`${what}, ${peerIs}`, prepare(rules), fewer, expected);
     figures.push({ what: `${what}, an event`, unit: "µs", ours, peer, peerIs, better: "less" });
   }
   figures.sort((a, b) => a.peer - b.peer);
@@ -59,7 +58,7 @@ function besideNaive(what: string, rules: MatchableRule[], events: SampleEvent[]
   const fewer = events.slice(0, Math.max(100, PEER_LOOKS / rules.length));
   const naive = fewer.map((event) => timeOf(() => matchNaively(rules, event)));
   for (const event of events) set.match(event);
-  const each = Array.from({ length: ROUNDS }, () => events.map((event) => timeOf(() => set.match(event))))
+  const each = Array.from({ length: 15 }, () => events.map((event) => timeOf(() => set.match(event))))
     .flat();
   const figure = { unit: "µs", peerIs: "one by one", better: "less" as const };
   return [
@@ -92,22 +91,22 @@ function reload(): Figure {
   };
 }
 
-/** The median round's time per event. */
+/** Time per event in the fastest round: what else the machine does meanwhile makes others slower, never faster. */
 async function microseconds(
   what: string,
   count: Count,
   events: SampleEvent[],
   expected: number,
-  rounds: number,
 ): Promise<number> {
-  const times = [];
-  for (let round = 0; round <= rounds; round++) {
+  const times: number[] = [];
+  const end = performance.now() + MEASURED_MS;
+  while (times.length < 2 || performance.now() < end) {
     const start = performance.now();
     const matches = await matchesOf(count, events);
     times.push((performance.now() - start) * 1_000 / events.length);
     requireEqual(`${what}: matches`, matches, expected);
   }
-  return median(times.slice(1));
+  return Math.min(...times);
 }
 
 async function matchesOf(count: Count, events: SampleEvent[]): Promise<number> {
