@@ -26,7 +26,7 @@ declare
   v_what text;
 begin
   if p_operator in ('exists', 'not_exists') then
-    return case when p_value is distinct from 'true' and p_value is not null
+    return case when p_value not in ('true', 'null')
       then 'takes no value: remove it, and use the opposite operator for the opposite' end;
   elsif p_value is null then
     return 'requires a value';
@@ -57,7 +57,7 @@ language plpgsql immutable set search_path = '' as $$
 declare
   v_field jsonb := p_leaf -> 'field';
   v_operator jsonb := p_leaf -> 'operator';
-  v_known constant text[] := '{eq,ne,gt,lt,gte,lte,in,nin,contains,not_contains,matches,not_matches,exists,not_exists}';
+  v_known constant text[] := '{eq,ne,gt,lt,gte,lte,in,nin,contains,not_contains,matches,not_matches,exists,not_exists}'::text[];
   v_is_known boolean := jsonb_typeof(v_operator) = 'string' and v_operator #>> '{}' = any (v_known);
 begin
   return array_remove(array[
@@ -81,7 +81,7 @@ declare
   v_is_leaf boolean := p_condition ?| '{field,operator,value}';
   v_is_group boolean := p_condition ? 'conditions' or (p_condition ? 'logic' and not v_is_leaf);
   v_conditions jsonb := p_condition -> 'conditions';
-  v_errors text[] := '{}';
+  v_errors text[] := '{}'::text[];
 begin
   if jsonb_typeof(p_condition) <> 'object' then
     return array['condition must be an object, not ' || private.json_kind(p_condition)];
@@ -109,7 +109,7 @@ comment on function private.own_condition_errors(jsonb) is 'What is wrong with a
 create function private.condition_errors(p_condition jsonb) returns text[]
 language plpgsql immutable set search_path = '' as $$
 declare
-  v_errors text[] := '{}';
+  v_errors text[] := '{}'::text[];
   v_more integer;
   v_nodes integer := 0;
   v_node record;
@@ -128,10 +128,10 @@ begin
   loop
     v_nodes := v_nodes + 1;
     if v_nodes > 500 then
-      return '{"condition has more than 500 leaves and groups: make several rules of it"}';
+      return array['condition has more than 500 leaves and groups: make several rules of it'];
     end if;
     v_errors := v_errors || array(select v_node.at || e.error from unnest(case when v_node.depth > 20
-      then '{"condition is nested deeper than 20 levels: join groups of the same logic"}'
+      then array['condition is nested deeper than 20 levels: join groups of the same logic']
       else private.own_condition_errors(v_node.condition) end) with ordinality e (error, i) order by e.i);
   end loop;
   v_more := cardinality(v_errors) - 50;

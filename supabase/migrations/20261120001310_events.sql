@@ -1,24 +1,24 @@
 -- What rules see: events that are posted, and the entries of the audit log. Each is evaluated once.
 
-create table public.events (
+create table public.rule_events (
   id text primary key default gen_random_uuid()::text,
   data jsonb not null,
   created_at timestamptz not null default now(),
   evaluated_at timestamptz,
-  constraint events_id_has_1_to_200_characters check (char_length(id) between 1 and 200),
-  constraint events_id_is_not_that_of_an_audit_entry check (not starts_with(id, 'audit_log:')),
-  constraint events_data_is_an_object_of_at_most_64_kb check (jsonb_typeof(data) = 'object' and octet_length(data::text) <= 65536)
+  constraint rule_events_id_has_1_to_200_characters check (char_length(id) between 1 and 200),
+  constraint rule_events_id_is_not_that_of_an_audit_entry check (not starts_with(id, 'audit_log:')),
+  constraint rule_events_data_is_an_object_of_at_most_64_kb check (jsonb_typeof(data) = 'object' and octet_length(data::text) <= 65536)
 );
-comment on table public.events is 'Events for the rules. A new row is evaluated soon; it is kept for backtests.';
-comment on column public.events.id is 'Whoever posts an event may choose it; one that is known is not stored again.';
-comment on column public.events.data is 'The event: any JSON object.';
-comment on column public.events.created_at is 'When it was posted.';
-comment on column public.events.evaluated_at is 'When the rules had seen it, or when there was no rule to see it; null: it waits.';
+comment on table public.rule_events is 'Events for the rules. A new row is evaluated soon; it is kept for backtests.';
+comment on column public.rule_events.id is 'Whoever posts an event may choose it; one that is known is not stored again.';
+comment on column public.rule_events.data is 'The event: any JSON object.';
+comment on column public.rule_events.created_at is 'When it was posted.';
+comment on column public.rule_events.evaluated_at is 'When the rules had seen it, or when there was no rule to see it; null: it waits.';
 
-create index events_waiting_idx on public.events (created_at, id) where evaluated_at is null;
-comment on index public.events_waiting_idx is 'What is still to be evaluated, the oldest first.';
-create index events_created_idx on public.events (created_at, id);
-comment on index public.events_created_idx is 'Finds the events of a time, and those to be forgotten.';
+create index rule_events_waiting_idx on public.rule_events (created_at, id) where evaluated_at is null;
+comment on index public.rule_events_waiting_idx is 'What is still to be evaluated, the oldest first.';
+create index rule_events_created_idx on public.rule_events (created_at, id);
+comment on index public.rule_events_created_idx is 'Finds the events of a time, and those to be forgotten.';
 
 create table private.event_cursor (
   id boolean primary key default true,
@@ -36,10 +36,10 @@ comment on column private.event_cursor.audit_seq is 'The audit log is evaluated 
 comment on column private.event_cursor.claimed_seq is 'And will be up to this one, when what is claimed is finished.';
 insert into private.event_cursor default values;
 
-alter table public.events enable row level security;
+alter table public.rule_events enable row level security;
 alter table private.event_cursor enable row level security;
-revoke all on public.events, private.event_cursor from public, anon, authenticated, service_role;
-grant select, insert (id, data) on public.events to service_role;
+revoke all on public.rule_events, private.event_cursor from public, anon, authenticated, service_role;
+grant select, insert (id, data) on public.rule_events to service_role;
 
 insert into public.settings (name, value, description) values
   ('event_retention_days', '30', 'Evaluated events, and what rules did about them, are deleted after this many days.');
@@ -49,7 +49,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_oldest timestamptz;
 begin
-  select e.created_at into v_oldest from public.events e where e.evaluated_at is null order by e.created_at, e.id limit 1;
+  select e.created_at into v_oldest from public.rule_events e where e.evaluated_at is null order by e.created_at, e.id limit 1;
   -- Where older ones wait, somebody was asked before. Two conditions: the second one is a query, and mostly not needed.
   if v_oldest = now() and coalesce(current_setting('rules.evaluation_is_called', true), '') = '' then
     if exists (select from public.rules r where r.status = 'active') then
@@ -60,9 +60,9 @@ begin
   return null;
 end $$;
 comment on function private.ask_for_evaluation() is 'Trigger: asks, once in a transaction, for evaluation after commit, when nothing waited before.';
-create trigger events_ask_for_evaluation after insert on public.events
+create trigger rule_events_ask_for_evaluation after insert on public.rule_events
   for each statement execute function private.ask_for_evaluation();
-comment on trigger events_ask_for_evaluation on public.events is 'Events are evaluated at once.';
+comment on trigger rule_events_ask_for_evaluation on public.rule_events is 'Events are evaluated at once.';
 
 create function private.store_events(p_events jsonb, p_evaluated_at timestamptz default null) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -77,7 +77,7 @@ begin
     select coalesce(t.event ->> 'id', gen_random_uuid()::text) as id, t.event -> 'data' as data, t.position
     from jsonb_array_elements(p_events) with ordinality t (event, position)
   ), stored as (
-    insert into public.events (id, data, evaluated_at)
+    insert into public.rule_events (id, data, evaluated_at)
     select g.id, g.data, p_evaluated_at from given g order by g.id, g.position
     on conflict (id) do nothing returning id
   )
@@ -100,12 +100,12 @@ end $$;
 comment on function public.record_events(jsonb) is
   'Posts events ([{id, data}], at most 1,000; an id is made where it is left out), to be evaluated soon: [{id, recorded}] in their order, recorded is false for a known id. All or none. Raises event.invalid.';
 
-create function private.posted_event(p_event public.events) returns jsonb
+create function private.posted_event(p_event public.rule_events) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 begin
   return p_event.data || jsonb_build_object('eventId', p_event.id);
 end $$;
-comment on function private.posted_event(public.events) is 'A posted event as rules see it.';
+comment on function private.posted_event(public.rule_events) is 'A posted event as rules see it.';
 
 create function private.entry_event(p_entry public.audit_log) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -163,7 +163,7 @@ begin
       where a.immutable_seq > v_cursor.audit_seq and a.immutable_seq <= v_sealed and a.subsystem <> 'rules'
       order by a.immutable_seq limit (p_limit + 1) / 2
     ), posted as (
-      select e.id, e.created_at, private.posted_event(e) as event from public.events e
+      select e.id, e.created_at, private.posted_event(e) as event from public.rule_events e
       where e.evaluated_at is null order by e.created_at, e.id limit p_limit - (select count(*) from entry)
     ), batch as (
       select n.*, sum(octet_length(n.event::text)) over (order by n.seq, n.created_at, n.id) - octet_length(n.event::text) as bytes_before
@@ -175,7 +175,7 @@ begin
       into v_events, v_seq
     from batch b where b.bytes_before < 4194304;
   else
-    update public.events e set evaluated_at = now() where e.evaluated_at is null;
+    update public.rule_events e set evaluated_at = now() where e.evaluated_at is null;
     v_seq := v_sealed;
   end if;
   if v_events is null then
@@ -217,7 +217,7 @@ declare
 begin
   with posted as (
     select e.created_at as at, e.created_at, e.id, null::bigint as seq, private.posted_event(e) as event
-    from public.events e where (e.created_at, e.id) > (v_at, v_id) order by e.created_at, e.id limit p_limit
+    from public.rule_events e where (e.created_at, e.id) > (v_at, v_id) order by e.created_at, e.id limit p_limit
   ), entry as (
     -- Entries stand in the order of their numbers, so that a page ends at one number.
     select max(a.created_at) over (order by a.immutable_seq) as at, a.created_at, 'audit_log:' || a.immutable_seq as id, a.immutable_seq as seq,
@@ -244,7 +244,7 @@ end $$;
 comment on function public.read_events(timestamptz, jsonb, integer) is
   'Events since a time, posted ones and entries of the audit log, the oldest first, at most p_limit and 4 MB: {events: [{id, createdAt, event}], next}; next is p_after of the following page, null on the last one.';
 
-revoke execute on function private.ask_for_evaluation(), private.store_events(jsonb, timestamptz), private.posted_event(public.events),
+revoke execute on function private.ask_for_evaluation(), private.store_events(jsonb, timestamptz), private.posted_event(public.rule_events),
   private.entry_event(public.audit_log), private.seal_entries(), private.next_events(integer) from public, anon, authenticated, service_role;
 revoke execute on function public.record_events(jsonb), public.claim_events(integer, integer),
   public.read_events(timestamptz, jsonb, integer) from public, anon, authenticated;

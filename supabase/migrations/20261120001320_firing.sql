@@ -207,7 +207,7 @@ begin
   if not found then
     return false;
   end if;
-  update public.events e set evaluated_at = now() where e.id = any (p_event_ids) and e.evaluated_at is null;
+  update public.rule_events e set evaluated_at = now() where e.id = any (p_event_ids) and e.evaluated_at is null;
   perform private.fire_rules(p_matches);
   update private.event_cursor c set audit_seq = c.claimed_seq, claimed_seq = null, leased_until = null;
   return true;

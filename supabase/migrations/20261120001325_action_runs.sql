@@ -79,7 +79,7 @@ declare
 begin
   delete from public.rule_matches m where m.matched_at < v_before
     and not exists (select from public.action_runs a where a.rule_id = m.rule_id and a.event_id = m.event_id and a.state = 'queued');
-  delete from public.events e where e.created_at < v_before and e.evaluated_at is not null;
+  delete from public.rule_events e where e.created_at < v_before and e.evaluated_at is not null;
   delete from public.outbox o where o.kind = 'action' and o.created_at < v_before and (o.delivered_at is not null or o.failed_at is not null);
 end $$;
 comment on function private.forget_events() is

@@ -6,7 +6,7 @@ let rules: Rules;
 Deno.test.beforeAll(async () => {
   rules = await startRules();
   await rules.stack.sql`
-    insert into events (id, data, created_at, evaluated_at)
+    insert into rule_events (id, data, created_at, evaluated_at)
     select 'event-' || n, jsonb_build_object('mbps', case when n % 2 = 0 then 10 else 40 end), now() - n * interval '5 minutes', now()
     from generate_series(1, 1300) n`;
 });

@@ -185,7 +185,7 @@ Deno.test("an event with an id is evaluated once, however often and however many
     assert.deepEqual(other.results.map(withoutDuration), first.results.map(withoutDuration));
   }
   assert.equal(rules.received.length, 1);
-  const [{ count }] = await rules.stack.sql`select count(*)::int from events where id = ${event.eventId}` as [
+  const [{ count }] = await rules.stack.sql`select count(*)::int from rule_events where id = ${event.eventId}` as [
     Json,
   ];
   assert.equal(count, 1);
@@ -238,7 +238,7 @@ Deno.test("a rule that is not stored like this, or not active, is evaluated and 
     await errorOf({ ...stored, action: { type: "webhook", url: rules.receiverUrl, payload: "edited" } }),
     "rule.not_saved",
   );
-  const kept = await rules.stack.sql`select from events where data ->> 'test' = ${id}`;
+  const kept = await rules.stack.sql`select from rule_events where data ->> 'test' = ${id}`;
   assert.equal(kept.length, 0, "The other rules may evaluate this event yet");
   assert.equal((await engine.evaluateRule(stored, { test: id })).executed, true);
   const { body: paused } = await rules.call("POST", `/${id}/pause`);
@@ -366,7 +366,7 @@ Deno.test("an action that the database took and cannot be done fails with what i
 });
 
 Deno.test("what is no event, too many of them, or both forms at once is refused, and nothing is stored", async () => {
-  const [{ count: before }] = await rules.stack.sql`select count(*)::int from events` as [Json];
+  const [{ count: before }] = await rules.stack.sql`select count(*)::int from rule_events` as [Json];
   const bodies: unknown[] = [
     {},
     { event: [] },
@@ -388,6 +388,6 @@ Deno.test("what is no event, too many of them, or both forms at once is refused,
   }
   const large = await rules.call("POST", "/evaluate", { event: { text: "x".repeat(70_000) } });
   assert.deepEqual([large.status, large.body.error.code], [422, "event.invalid"]);
-  const [{ count: after }] = await rules.stack.sql`select count(*)::int from events` as [Json];
+  const [{ count: after }] = await rules.stack.sql`select count(*)::int from rule_events` as [Json];
   assert.equal(after, before);
 });

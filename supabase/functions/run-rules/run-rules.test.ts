@@ -22,7 +22,7 @@ async function run(headers: Record<string, string> = { apikey: rules.stack.secre
 /** Posts events for a rule, as the project does in its own transactions; their ids are `prefix:1` to `prefix:count`. */
 async function post(prefix: string, count: number): Promise<void> {
   const test = prefix.split(" ")[0]!;
-  await rules.stack.sql`insert into events (id, data)
+  await rules.stack.sql`insert into rule_events (id, data)
     select ${prefix} || ':' || n, jsonb_build_object('test', ${test}::text, 'n', n) from generate_series(1, ${count}) n`;
 }
 
@@ -31,7 +31,7 @@ async function settled(ruleId: string): Promise<Record<string, number>> {
   const { sql } = rules.stack;
   return await eventually(async () => {
     const [{ open, ...counts }] = await sql<[{ open: number } & Record<string, number>]>`
-      select (select count(*)::int from events where evaluated_at is null)
+      select (select count(*)::int from rule_events where evaluated_at is null)
           + (select count(*)::int from action_runs where rule_id = ${ruleId} and state = 'queued') as open,
         (select count(*)::int from rule_matches where rule_id = ${ruleId}) as matches,
         (select count(*)::int from action_runs where rule_id = ${ruleId} and state = 'succeeded') as succeeded`;
@@ -64,7 +64,7 @@ Deno.test("a thousand events are evaluated in a few batches, each once", async (
   const seen = rules.received.map(({ body }) => body.event.n).sort((a, b) => a - b);
   assert.deepEqual(seen, Array.from({ length: 30 }, (_, i) => i + 1));
   const [{ count }] = await rules.stack.sql<[{ count: number }]>`
-    select count(*)::int from events where evaluated_at is null`;
+    select count(*)::int from rule_events where evaluated_at is null`;
   assert.equal(count, 0);
 });
 
@@ -146,7 +146,7 @@ Deno.test("kill -9 while a batch of events is recorded: each event is evaluated 
 Deno.test("the background and the API on the same events fire each rule once", async () => {
   const id = await rules.save();
   const events = Array.from({ length: 40 }, (_, n) => ({ eventId: `both-${id}:${n}`, test: id, n }));
-  const insert = rules.stack.sql`insert into events (id, data)
+  const insert = rules.stack.sql`insert into rule_events (id, data)
     select e ->> 'eventId', e from jsonb_array_elements(${
     rules.stack.sql.json(events)
   }) e on conflict do nothing`;

@@ -73,7 +73,7 @@ select is(
     where case verb when 'delete' then has_table_privilege('service_role', t.name, verb) else has_any_column_privilege('service_role', t.name, verb) end order by 1),
   array(select format('%s %s', verb, name) from unnest('{insert, update, delete}'::text[]) verb,
       unnest('{integration_events, integrations_master, user_integrations}'::text[]) name
-    union all select format('insert %s', name) from unnest('{receipts, ledger_events, call_sessions, events}'::text[]) name order by 1),
+    union all select format('insert %s', name) from unnest('{receipts, ledger_events, call_sessions, rule_events}'::text[]) name order by 1),
   'service_role writes to the project''s own tables only, and into its records and events');
 select is(
   (select array_agg(name::text) from reachable t where has_table_privilege('service_role', t.name, 'select') <> (name::text not like 'private.%')), null,

@@ -8,9 +8,9 @@ select is(
    from public.outbox o, jsonb_to_recordset(begin_action_runs(array[(o.payload ->> 'run_id')::uuid])) r (position integer, event jsonb, rule_name text) where o.kind = 'action'),
   '[{"channel": "webhook", "position": 0, "event": {"eventId": "e1"}, "name": "Rule twice"}, {"channel": "anchor", "position": 1, "event": {"eventId": "e1"}, "name": "Rule twice"}]',
   'a rule that fires queues its actions in their order');
-select is((select evaluated_at is not null from public.events where id = 'e1'), true, 'an event that was evaluated on the way in is not evaluated again');
+select is((select evaluated_at is not null from public.rule_events where id = 'e1'), true, 'an event that was evaluated on the way in is not evaluated again');
 select is(evaluate_events('[{"id": "e1", "data": {"n": 2}}]', jsonb_build_array(tests.match('twice', 'e1'))), (select answer from first), 'a repetition returns what was done');
-select is((select (count(*), min(data ->> 'n'))::text from public.events), '(1,1)', 'and changes nothing');
+select is((select (count(*), min(data ->> 'n'))::text from public.rule_events), '(1,1)', 'and changes nothing');
 select is((select count(*) from public.outbox where kind = 'action'), 2::bigint, 'nor queues anything');
 create temp table given_twice as select evaluate_events('[]', jsonb_build_array(tests.match('twice', 'e2'), tests.match('twice', 'e2'))) as answer;
 select is((select (answer -> 0 = answer -> 1, jsonb_array_length(answer #> '{0,runs}'))::text from given_twice), '(t,2)', 'a match that is given twice is one');

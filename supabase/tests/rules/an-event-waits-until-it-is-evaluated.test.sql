@@ -14,7 +14,7 @@ select throws_ok($$select record_events((select jsonb_agg('{"data": {}}'::jsonb)
 
 select private.audit('acme', 'system', 'door.opened', 'door:1', 'open');
 select is(claim_events(500, 30), null, 'where no rule is active, nothing is claimed');
-select is(((select count(*) from public.events where evaluated_at is null), (select audit_seq from private.event_cursor))::text,
+select is(((select count(*) from public.rule_events where evaluated_at is null), (select audit_seq from private.event_cursor))::text,
   format('(0,%s)', (select max(immutable_seq) from public.audit_log)), 'and what waits is passed over');
 
 select tests.rule('any');
@@ -36,14 +36,14 @@ select is(pg_temp.claimed(), (select array(select e ->> 'id' from jsonb_array_el
 select is(finish_events((select (batch ->> 'epoch')::integer from claim), array['b'], jsonb_build_array(tests.match('any', 'b'))), false, 'if it was not dead, it is refused');
 select is((select count(*) from public.rule_matches), 0::bigint, 'and nothing was written');
 select is(finish_events((select epoch from private.event_cursor), array['b'], jsonb_build_array(tests.match('any', 'b'))), true, 'the other one is accepted');
-select is(((select evaluated_at is not null from public.events where id = 'b'), (select outcome from public.rule_matches), pg_temp.claimed())::text, '(t,fired,{})', 'its events are evaluated, and fire');
+select is(((select evaluated_at is not null from public.rule_events where id = 'b'), (select outcome from public.rule_matches), pg_temp.claimed())::text, '(t,fired,{})', 'its events are evaluated, and fire');
 
 select record_events((select jsonb_agg(jsonb_build_object('id', 'many-' || i, 'data', '{}'::jsonb)) from generate_series(1, 9) i));
 select private.audit('acme', 'system', 'door.opened', 'door:1', 'open') from generate_series(1, 9);
 select seal_audit('audit_log');
 select is((select (count(*), count(*) filter (where id like 'audit_log:%'))::text from unnest(pg_temp.claimed(6)) id), '(6,3)', 'a batch has its size, and neither kind of event waits for the other');
-select finish_events((select epoch from private.event_cursor), array(select id from public.events), '[]');
-update public.events set evaluated_at = null, data = jsonb_build_object('text', repeat('x', 60000));
+select finish_events((select epoch from private.event_cursor), array(select id from public.rule_events), '[]');
+update public.rule_events set evaluated_at = null, data = jsonb_build_object('text', repeat('x', 60000));
 select record_events((select jsonb_agg(jsonb_build_object('data', jsonb_build_object('text', repeat('x', 60000)))) from generate_series(1, 100)));
 select ok((select cardinality(c) between 60 and 80 from pg_temp.claimed(500) c), 'a batch of large events is shorter, so that a worker has the memory for it');
 

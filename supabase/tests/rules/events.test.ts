@@ -83,7 +83,7 @@ Deno.test("events that many post while many workers evaluate are each evaluated 
   accepted.push(...await workAll());
 
   deepEqual(accepted.toSorted(), ids.toSorted());
-  const [left] = await sql`select count(*)::int from events where evaluated_at is null`;
+  const [left] = await sql`select count(*)::int from rule_events where evaluated_at is null`;
   equal(left!.count, 0);
   deepEqual(await contradictions(sql), []);
 });

@@ -123,7 +123,7 @@ Deno.test("a server process that is killed before its commit leaves nothing behi
   await victim.end({ timeout: 0 });
   await waiting;
   deepEqual([
-    ...await sql`select from events where id = ${id}`,
+    ...await sql`select from rule_events where id = ${id}`,
     ...await sql`select from rule_matches where event_id = ${id}`,
   ], []);
 

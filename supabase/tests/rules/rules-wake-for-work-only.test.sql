@@ -19,13 +19,13 @@ begin
   return pg_temp.calls();
 end $$;
 create function pg_temp.evaluate() returns void language sql as $$
-  select finish_events((claim_events(500, 30) ->> 'epoch')::integer, array(select id from public.events), '[]')
+  select finish_events((claim_events(500, 30) ->> 'epoch')::integer, array(select id from public.rule_events), '[]')
 $$;
 
 select record_events('[{"data": {}}]');
 select is(pg_temp.calls(), 0::bigint, 'where no rule is active, an event wakes nobody');
 select is(pg_temp.calls_of_the_timer(), 0::bigint, 'nor does the timer');
-select is((select count(*) from public.events where evaluated_at is null), 0::bigint, 'which passes over it');
+select is((select count(*) from public.rule_events where evaluated_at is null), 0::bigint, 'which passes over it');
 
 select tests.rule('a');
 select is(pg_temp.calls_of_the_timer(), 0::bigint, 'nothing is due: the rules sleep');
@@ -35,7 +35,7 @@ select record_events('[{"data": {}}]'), record_events('[{"data": {}}]');
 select is(pg_temp.calls(), 1::bigint, 'the first event that waits wakes the rules, once in a transaction');
 select is(pg_temp.calls_of_the_timer(), 1::bigint, 'and the timer does, until it is evaluated');
 select set_config('rules.evaluation_is_called', '', true);
-update public.events set created_at = now() - interval '1 second';
+update public.rule_events set created_at = now() - interval '1 second';
 select record_events('[{"data": {}}]');
 select is(pg_temp.calls(), 0::bigint, 'one that comes behind others does not');
 

@@ -53,8 +53,11 @@ const listValue = z.array(z.unknown(), requires("a list"))
   .superRefine(requiresAlso(jsonProblem));
 const patternValue = z.string(requires("a pattern, which is a string"))
   .superRefine(requiresAlso(patternProblem)).meta({ maxLength: MAX_PATTERN });
-const noValue = z.literal(true, "takes no value: remove it, and use the opposite operator for the opposite")
-  .optional();
+/** What programs write where there is no value is no value; `false` would be read as the opposite. */
+const noValue = z.literal(
+  [true, null],
+  "takes no value: remove it, and use the opposite operator for the opposite",
+).optional();
 
 function patternProblem(pattern: string): string | undefined {
   if (Array.from(pattern).length > MAX_PATTERN) return `a pattern of at most ${MAX_PATTERN} characters`;
