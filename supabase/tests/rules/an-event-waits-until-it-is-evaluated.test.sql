@@ -7,8 +7,8 @@ $$;
 
 select is(record_events('[{"id": "a", "data": {"n": 1}}, {"id": "a", "data": {"n": 2}}]'), '[{"id": "a", "recorded": true}, {"id": "a", "recorded": false}]', 'an event is stored once');
 select is(record_events('[{"id": "a", "data": {}}, {"data": {}}]') #> '{1,recorded}', 'true', 'one without an id gets one');
-select throws_ok($$select record_events('[{"id": "audit_log:1", "data": {}}]')$$, 'PT422', 'Nothing was stored: events id is not that of an audit entry.', 'no event passes for an entry of the audit log');
-select throws_ok($$select record_events('[{"data": {}}, {"data": 5}]')$$, 'PT422', 'Nothing was stored: events data is an object of at most 64 kb.', 'an event is an object');
+select throws_ok($$select record_events('[{"id": "audit_log:1", "data": {}}]')$$, 'PT422', 'Nothing was stored: rule events id is not that of an audit entry.', 'no event passes for an entry of the audit log');
+select throws_ok($$select record_events('[{"data": {}}, {"data": 5}]')$$, 'PT422', 'Nothing was stored: rule events data is an object of at most 64 kb.', 'an event is an object');
 select throws_ok($$select record_events(jsonb_build_array(jsonb_build_object('data', jsonb_build_object('text', repeat('x', 65536)))))$$, 'PT422', null, 'of bounded size');
 select throws_ok($$select record_events((select jsonb_agg('{"data": {}}'::jsonb) from generate_series(1, 1001)))$$, 'PT422', null, 'a list is bounded, too');
 

@@ -113,6 +113,7 @@ Deno.test("what is just within the limits is fine", () => {
     leaf("matches", "😀".repeat(512)),
     leaf("eq", null),
     leaf("exists", true),
+    leaf("not_exists", null),
     { logic: "or", conditions: [leaf("gt", "a"), group(leaf("contains", ""))] },
   ];
   for (const condition of within) assert.deepEqual(validateCondition(condition), { valid: true, errors: [] });
