@@ -8,8 +8,8 @@ import { adverse, type SampleEvent, sampleEvents, sampleRules } from "./rule-sam
 
 const EVENTS = 2_000;
 const MEASURED_MS = 1_500;
-/** A peer gets as many events as it needs to look at about so many rules. */
-const PEER_LOOKS = 50_000;
+/** A slow engine gets as many of the events as it manages in a round of {@link MEASURED_MS}, but so many at least. */
+const FEWEST_EVENTS = 20;
 
 export async function benchRules(): Promise<Figure[]> {
   const events = sampleEvents(EVENTS);
@@ -37,11 +37,12 @@ async function besidePeers(
   const set = compileRules(rules);
   const count = (event: SampleEvent) => set.match(event).length;
   const ours = await microseconds(what, count, events, await matchesOf(count, events));
-  const fewer = events.slice(0, Math.max(5, PEER_LOOKS / rules.length));
-  const expected = await matchesOf(count, fewer);
   const figures: Figure[] = [];
   for (const [peerIs, prepare] of Object.entries(peers)) {
-    const peer = await microseconds(`${what}, ${peerIs}`, prepare(rules), fewer, expected);
+    const peerCount = prepare(rules);
+    const manageable = await firstOf(events, peerCount);
+    const expected = await matchesOf(count, manageable);
+    const peer = await microseconds(`${what}, ${peerIs}`, peerCount, manageable, expected);
     figures.push({ what: `${what}, an event`, unit: "µs", ours, peer, peerIs, better: "less" });
   }
   figures.sort((a, b) => a.peer - b.peer);
@@ -51,8 +52,7 @@ async function besidePeers(
 /** The slowest of a hundred single events, beside evaluating the rules one by one. */
 function besideNaive(what: string, rules: MatchableRule[], events: SampleEvent[]): Figure {
   const set = compileRules(rules);
-  const fewer = events.slice(0, Math.max(100, PEER_LOOKS / rules.length));
-  const naive = fewer.map((event) => timeOf(() => matchNaively(rules, event)));
+  const naive = events.slice(0, 100).map((event) => timeOf(() => matchNaively(rules, event)));
   for (const event of events) set.match(event);
   const each = Array.from({ length: 15 }, () => events.map((event) => timeOf(() => set.match(event)))).flat();
   return {
@@ -105,6 +105,14 @@ async function microseconds(
     requireEqual(`${what}: matches`, matches, expected);
   }
   return Math.min(...times);
+}
+
+/** As many events, from the first on, as an engine manages in a round. */
+async function firstOf(events: SampleEvent[], count: Count): Promise<SampleEvent[]> {
+  const start = performance.now();
+  await matchesOf(count, events.slice(0, FEWEST_EVENTS));
+  const each = (performance.now() - start) / FEWEST_EVENTS;
+  return events.slice(0, Math.max(FEWEST_EVENTS, MEASURED_MS / each));
 }
 
 async function matchesOf(count: Count, events: SampleEvent[]): Promise<number> {
