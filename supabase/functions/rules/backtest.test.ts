@@ -81,4 +81,6 @@ Deno.test("a period, a rule or a question that makes no sense is refused", async
   assert.equal(await errorOf({ ruleId: "degrade", rule: degrade }), "422 request.invalid");
   assert.equal(await errorOf({ ruleId: "no-rule" }), "404 rule.unknown");
   assert.equal(await errorOf({ rule: { ...degrade, condition: {} } }), "422 rule.invalid");
+  const { body: { error } } = await rules.call("POST", "/backtest", { rule: null });
+  assert.match(error.message, /expected object, received null/);
 });

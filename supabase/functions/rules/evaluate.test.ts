@@ -185,9 +185,10 @@ Deno.test("an event with an id is evaluated once, however often and however many
     assert.deepEqual(other.results.map(withoutDuration), first.results.map(withoutDuration));
   }
   assert.equal(rules.received.length, 1);
-  const [{ count }] = await rules.stack.sql`select count(*)::int from rule_events where id = ${event.eventId}` as [
-    Json,
-  ];
+  const [{ count }] = await rules.stack
+    .sql`select count(*)::int from rule_events where id = ${event.eventId}` as [
+      Json,
+    ];
   assert.equal(count, 1);
 });
 
@@ -202,6 +203,9 @@ Deno.test("events without an id are new each time, and rules see the id that eac
   assert.deepEqual(body.evaluations.map(({ results }: Json) => results.length), [1, 1, 0]);
   assert.equal(new Set(ids).size, 3);
   assert.deepEqual(rules.received.map(({ body }) => body).sort(), ids.slice(0, 2).sort());
+  await rules.save({ condition: { field: "eventId", operator: "exists" } });
+  const { traces } = await evaluate({ test: "none" }, { trace: true });
+  assert.deepEqual(traces.map(({ result }: Json) => result).sort(), ["false", "true"]);
 });
 
 Deno.test("within its cooldown a rule that matches is suppressed, and says so for each action", async () => {
@@ -280,6 +284,16 @@ Deno.test("one rule can be evaluated by its id, and the others see nothing of it
   assert.deepEqual((await evaluate({ lane: 2 }, { ruleId: other })).results, []);
   const { status, body } = await rules.call("POST", "/evaluate", { event: {}, ruleId: "no-rule" });
   assert.deepEqual([status, body.error.code], [404, "rule.unknown"]);
+});
+
+Deno.test("of the events that one rule was to see, those that it did nothing on are left to the others", async () => {
+  const id = await rules.save();
+  const events = [id, "another"].map((test) => ({ test, eventId: `${test}-event` }));
+  await rules.call("POST", "/evaluate", { events, ruleId: id });
+  const stored = await rules.stack.sql`select id from rule_events where id in ${
+    rules.stack.sql(events.map(({ eventId }) => eventId))
+  }`;
+  assert.deepEqual([...stored], [{ id: `${id}-event` }]);
 });
 
 Deno.test("the trace says why a rule did not match", async () => {
@@ -363,6 +377,8 @@ Deno.test("an action that the database took and cannot be done fails with what i
     assert.match(webhook.error, /^action\.invalid: .*url/);
     assert.equal(anchor.success, true);
   }
+  const { traces } = await evaluate({ test: "odd" }, { trace: true });
+  assert.equal(traces[0].result, "true");
 });
 
 Deno.test("what is no event, too many of them, or both forms at once is refused, and nothing is stored", async () => {
@@ -375,6 +391,10 @@ Deno.test("what is no event, too many of them, or both forms at once is refused,
     { event: { eventId: 5 } },
     { event: { eventId: "" } },
     { event: { eventId: "audit_log:1" } },
+    // No database could keep these as they are.
+    { event: { eventId: "a\0b" } },
+    { event: { eventId: "\ud800" } },
+    { event: { list: JSON.parse("[".repeat(64) + "]".repeat(64)) } },
     { event: {}, events: [{}] },
     { events: [] },
     { events: Array(101).fill({}) },

@@ -23,7 +23,10 @@ export function createEvaluate({ engine, storage }: EvaluateDeps) {
         evaluated: evaluated.length,
         results,
         ...(trace && {
-          traces: evaluated.map((rule) => ({ ruleId: rule.id, ...engine.explainRule(rule, events[i]!) })),
+          traces: evaluated.map((rule) => ({
+            ruleId: rule.id,
+            ...engine.explainRule(rule, { ...events[i], ...(eventId !== null && { eventId }) }),
+          })),
         }),
       })),
       unusable: engine.unusableRules(),

@@ -41,7 +41,7 @@ function tryingRoutes(deps: RulesDeps): Route[] {
     route({
       ...{ ...post("/rules/backtest"), schema: requests.backtestRequest },
       handler: async ({ ruleId, rule, days }) =>
-        await backtest(parseRule(rule ?? await storage.read(ruleId!), deps), days, deps),
+        await backtest(parseRule(ruleId === undefined ? rule : await storage.read(ruleId), deps), days, deps),
     }),
   ];
 }

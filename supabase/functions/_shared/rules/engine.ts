@@ -111,9 +111,9 @@ export class RuleEngine {
     return validateRule(rule, this.deps);
   }
 
-  /** Why a rule's condition is true for an event, or is not. */
-  explainRule(rule: unknown, event: RuleEvent): Trace {
-    return explainCondition(parseRule(rule, this.deps).condition, event);
+  /** Why a rule's condition is true for an event, or is not; whatever is wrong with its actions. */
+  explainRule({ condition }: Pick<Rule, "condition">, event: RuleEvent): Trace {
+    return explainCondition(condition, event);
   }
 
   /** The active rules that match an event, in order, as of the last {@link reload}. */
@@ -150,9 +150,10 @@ export class RuleEngine {
       firing.map((rule) => ({ rule, event: storedEvent(event) }))
     );
     // Of an event that only one rule saw, and that it did nothing on, nothing is kept: the others may see it yet.
-    const firings = isOneRule && matches.length === 0
-      ? []
-      : await this.storage.fire(matched.map(({ event }) => storedEvent(event)), matches);
+    const seen = isOneRule ? matched.filter(({ firing }) => firing.length > 0) : matched;
+    const firings = seen.length > 0
+      ? await this.storage.fire(seen.map(({ event }) => storedEvent(event)), matches)
+      : [];
     const ids = firings.flatMap(({ runs }) => runs.map(({ id }) => id));
     const types = new Set(matches.flatMap(({ rule }) => actionsOf(rule).map(({ type }) => type)));
     const runs = await this.#runs.resultsOf(ids, [...types], PATIENCE_MS);
