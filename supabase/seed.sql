@@ -67,13 +67,13 @@ comment on function tests.rule(text, jsonb) is 'Creates a rule that matches ever
 
 create function tests.match(p_rule_id text, p_event_id text, p_version integer default 1) returns jsonb
 language sql immutable set search_path = '' as $$
-  select jsonb_build_object('rule_id', p_rule_id, 'rule_version', p_version, 'event_id', p_event_id, 'event', jsonb_build_object('eventId', p_event_id));
+  select jsonb_build_object('rule_id', p_rule_id, 'rule_version', p_version, 'event_id', p_event_id);
 $$;
 comment on function tests.match(text, text, integer) is 'A match as the engine reports it.';
 
 create function tests.fire(p_rule_id text, p_event_id text, p_version integer default 1) returns text
 language sql set search_path = '' as $$
   select coalesce(f.firing ->> 'reason', f.firing ->> 'outcome')
-  from public.evaluate_events('[]', jsonb_build_array(tests.match(p_rule_id, p_event_id, p_version))) e, jsonb_array_elements(e) f (firing);
+  from public.evaluate_events(jsonb_build_array(jsonb_build_object('id', p_event_id, 'data', '{}'::jsonb)), jsonb_build_array(tests.match(p_rule_id, p_event_id, p_version))) e, jsonb_array_elements(e) f (firing);
 $$;
-comment on function tests.fire(text, text, integer) is 'Reports one match: fired, or why it was suppressed.';
+comment on function tests.fire(text, text, integer) is 'Reports an event and a match: fired, or why it was suppressed.';

@@ -117,6 +117,18 @@ begin
 end $$;
 comment on function private.entry_event(public.audit_log) is 'An entry of the audit log as rules see it.';
 
+create function private.read_event(p_id text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_seq bigint := substring(p_id from '^audit_log:([0-9]{1,18})$')::bigint;
+begin
+  if v_seq is null then
+    return (select private.posted_event(e) from public.rule_events e where e.id = p_id);
+  end if;
+  return (select private.entry_event(a) from public.audit_log a where a.immutable_seq = v_seq);
+end $$;
+comment on function private.read_event(text) is 'An event as rules see it, by its id; null when it is not there any more.';
+
 create function private.seal_entries() returns bigint
 language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
@@ -245,7 +257,7 @@ comment on function public.read_events(timestamptz, jsonb, integer) is
   'Events since a time, posted ones and entries of the audit log, the oldest first, at most p_limit and 4 MB: {events: [{id, createdAt, event}], next}; next is p_after of the following page, null on the last one.';
 
 revoke execute on function private.ask_for_evaluation(), private.store_events(jsonb, timestamptz), private.posted_event(public.rule_events),
-  private.entry_event(public.audit_log), private.seal_entries(), private.next_events(integer) from public, anon, authenticated, service_role;
+  private.entry_event(public.audit_log), private.read_event(text), private.seal_entries(), private.next_events(integer) from public, anon, authenticated, service_role;
 revoke execute on function public.record_events(jsonb), public.claim_events(integer, integer),
   public.read_events(timestamptz, jsonb, integer) from public, anon, authenticated;
 grant execute on function public.record_events(jsonb), public.claim_events(integer, integer),

@@ -4,7 +4,6 @@ create table public.rule_matches (
   rule_id text not null,
   event_id text not null,
   rule_version integer not null,
-  event jsonb not null,
   outcome text not null,
   reason text,
   matched_at timestamptz not null,
@@ -15,9 +14,8 @@ create table public.rule_matches (
 );
 comment on table public.rule_matches is 'Each event that fulfilled a rule''s condition, once, and whether the rule fired.';
 comment on column public.rule_matches.rule_id is 'The rule.';
-comment on column public.rule_matches.event_id is 'The event: its id in events, or audit_log:<number>.';
+comment on column public.rule_matches.event_id is 'The event: its id in rule_events, or audit_log:<number>.';
 comment on column public.rule_matches.rule_version is 'The version of the rule that matched; its actions are done.';
-comment on column public.rule_matches.event is 'The event as the rule saw it.';
 comment on column public.rule_matches.outcome is 'fired: its actions were queued. suppressed: they were not.';
 comment on column public.rule_matches.reason is 'Why it was suppressed: rule.paused, rule.cooldown or rule.limit.';
 comment on column public.rule_matches.matched_at is 'When it was decided.';
@@ -61,6 +59,8 @@ comment on column public.action_runs.progress is 'What must survive a crash betw
 comment on column public.action_runs.created_at is 'When the rule fired.';
 comment on column public.action_runs.finished_at is 'When it succeeded or failed.';
 
+create index action_runs_queued_idx on public.action_runs (event_id) where state = 'queued';
+comment on index public.action_runs_queued_idx is 'The events that are still needed.';
 create index action_runs_failed_idx on public.action_runs (finished_at desc) where state = 'failed';
 comment on index public.action_runs_failed_idx is 'The actions that failed lately.';
 
@@ -69,7 +69,7 @@ alter table public.action_runs enable row level security;
 revoke all on public.rule_matches, public.action_runs from public, anon, authenticated, service_role;
 grant select on public.rule_matches, public.action_runs to service_role;
 
-create type private.rule_match as (rule_id text, rule_version integer, event_id text, event jsonb, position bigint);
+create type private.rule_match as (rule_id text, rule_version integer, event_id text, position bigint);
 comment on type private.rule_match is 'A match, and its place in the list that was given.';
 
 create function private.gate_matches(p_matches private.rule_match[]) returns setof public.rule_matches
@@ -107,8 +107,8 @@ begin
     end as reason
     from fresh f join gate g on g.id = f.rule_id
   )
-  insert into public.rule_matches (rule_id, event_id, rule_version, event, outcome, reason, matched_at)
-  select d.rule_id, d.event_id, d.rule_version, d.event, case when d.reason is null then 'fired' else 'suppressed' end, d.reason, v_now
+  insert into public.rule_matches (rule_id, event_id, rule_version, outcome, reason, matched_at)
+  select d.rule_id, d.event_id, d.rule_version, case when d.reason is null then 'fired' else 'suppressed' end, d.reason, v_now
   from decided d order by d.position
   returning *;
 end $$;
@@ -163,9 +163,9 @@ declare
 begin
   select array_agg(row(d.*)::private.rule_match order by d.position) into v_matches
   from (
-    select distinct on (m.rule_id, m.event_id) m.rule_id, m.rule_version, m.event_id, m.event, t.position
+    select distinct on (m.rule_id, m.event_id) m.rule_id, m.rule_version, m.event_id, t.position
     from jsonb_array_elements(p_matches) with ordinality t (match, position)
-    cross join lateral jsonb_to_record(t.match) m (rule_id text, rule_version integer, event_id text, event jsonb)
+    cross join lateral jsonb_to_record(t.match) m (rule_id text, rule_version integer, event_id text)
     order by m.rule_id, m.event_id, t.position
   ) d;
   perform from public.rules r where r.id in (select m.rule_id from unnest(v_matches) m) order by r.id for no key update;
@@ -189,7 +189,7 @@ begin
     join public.rule_matches m on m.rule_id = t.match ->> 'rule_id' and m.event_id = t.match ->> 'event_id');
 end $$;
 comment on function private.fire_rules(jsonb) is
-  'Stores matches ([{rule_id, rule_version, event_id, event}]) and queues the actions of the rules that fire: [{rule_id, event_id, outcome, reason, runs: [{id, position}]}] in their order. A match that is known is returned as it is. Raises rule.unknown.';
+  'Stores matches ([{rule_id, rule_version, event_id}]) and queues the actions of the rules that fire: [{rule_id, event_id, outcome, reason, runs: [{id, position}]}] in their order. A match that is known is returned as it is. Raises rule.unknown.';
 
 create function public.evaluate_events(p_events jsonb, p_matches jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$

@@ -5,7 +5,7 @@ language plpgsql stable security definer set search_path = '' set enable_seqscan
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'rule_id', a.rule_id, 'rule_name', v.name, 'rule_version', v.version,
-      'event_id', a.event_id, 'position', a.position, 'type', a.type, 'action', a.action, 'event', m.event,
+      'event_id', a.event_id, 'position', a.position, 'type', a.type, 'action', a.action, 'event', private.read_event(a.event_id),
       'state', a.state, 'result', a.result, 'error', a.error, 'progress', a.progress) order by i.position), '[]')
     from unnest(p_ids) with ordinality i (id, position)
     join public.action_runs a on a.id = i.id
@@ -13,7 +13,7 @@ begin
     join public.rule_versions v on v.rule_id = m.rule_id and v.version = m.rule_version);
 end $$;
 comment on function public.begin_action_runs(uuid[]) is
-  'What a worker needs to do the runs, in the order of their ids, with what became of them so far; an unknown one is left out.';
+  'What a worker needs to do the runs, in the order of their ids, with what became of them so far; an unknown one is left out, an event that is gone is null.';
 
 create function public.save_action_progress(p_id uuid, p_progress jsonb, p_replaces jsonb default null) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -79,7 +79,8 @@ declare
 begin
   delete from public.rule_matches m where m.matched_at < v_before
     and not exists (select from public.action_runs a where a.rule_id = m.rule_id and a.event_id = m.event_id and a.state = 'queued');
-  delete from public.rule_events e where e.created_at < v_before and e.evaluated_at is not null;
+  delete from public.rule_events e where e.created_at < v_before and e.evaluated_at is not null
+    and not exists (select from public.action_runs a where a.event_id = e.id and a.state = 'queued');
   delete from public.outbox o where o.kind = 'action' and o.created_at < v_before and (o.delivered_at is not null or o.failed_at is not null);
 end $$;
 comment on function private.forget_events() is

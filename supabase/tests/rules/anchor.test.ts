@@ -72,12 +72,7 @@ async function ruleWithEvents(count = 1, action: Record<string, unknown> = {}): 
   // As the engine fires: what is queued waits for the next turn.
   const ids = Array.from({ length: count }, (_, number) => `${id}-${number}`);
   const events = ids.map((eventId, number) => ({ id: eventId, data: { type: id, number, eventId } }));
-  const matches = events.map((event) => ({
-    rule_id: id,
-    rule_version: 1,
-    event_id: event.id,
-    event: event.data,
-  }));
+  const matches = ids.map((eventId) => ({ rule_id: id, rule_version: 1, event_id: eventId }));
   const { json } = stack.sql;
   await stack.sql`select evaluate_events(${json(events as never)}, ${json(matches as never)})`;
   return id;
@@ -107,9 +102,9 @@ interface Run {
 
 async function runsOf(rule: string): Promise<Run[]> {
   return await stack.sql<Run[]>`
-    select a.state, a.error, a.result, a.progress, m.event, o.last_error as "lastError" from action_runs a
-    join rule_matches m using (rule_id, event_id)
-    left join outbox o on o.payload ->> 'run_id' = a.id::text where a.rule_id = ${rule} order by m.event ->> 'number'`;
+    select a.state, a.error, a.result, a.progress, e.data as event, o.last_error as "lastError" from action_runs a
+    join rule_events e on e.id = a.event_id
+    left join outbox o on o.payload ->> 'run_id' = a.id::text where a.rule_id = ${rule} order by e.data ->> 'number'`;
 }
 
 /** The canonical JSON of a flat object is the usual one with its names in order. */

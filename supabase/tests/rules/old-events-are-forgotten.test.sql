@@ -14,7 +14,7 @@ select private.tell('failure', 'old', '{}');
 update public.outbox set delivered_at = now(), created_at = now() - interval '31 days' where kind = 'failure';
 
 select lives_ok((select command from public.timers where name = 'forget-events'), 'the timer runs');
-select is((select array_agg(id order by id) from public.rule_events), '{new,waiting}', 'evaluated events are forgotten after their time, those that wait are not');
+select is((select array_agg(id order by id) from public.rule_events), '{new,stuck,waiting}', 'evaluated events are forgotten after their time; those that wait, or that a queued action needs, are not');
 select is((select array_agg(event_id order by event_id) from public.rule_matches), '{new,stuck}', 'what rules did about them is forgotten with them, unless an action is still queued');
 select is((select array_agg(event_id order by event_id) from public.action_runs), '{new,stuck}', 'so are the actions');
 select is((select array_agg(channel order by channel) from public.outbox), '{slack,teams,webhook,webhook}', 'and their messages; what people were told is none of them');

@@ -49,7 +49,7 @@ export async function createRules(db: Sql, ids: string[], more: Record<string, u
 
 /** Version 1 of a rule matches an event. */
 export function match(ruleId: string, eventId: string) {
-  return { rule_id: ruleId, rule_version: 1, event_id: eventId, event: { eventId } };
+  return { rule_id: ruleId, rule_version: 1, event_id: eventId };
 }
 
 /** What `POST /rules/evaluate` does: stores an event, and fires the rules that match it. */

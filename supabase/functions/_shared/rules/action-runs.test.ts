@@ -158,6 +158,7 @@ Deno.test("what cannot be done at all fails at once and says why", async () => {
     [{ type: "email", action: { type: "email" } }, /^action\.invalid: type email is unknown/],
     [{ action: { type: "webhook" } }, /^action\.invalid: .*url/],
     [{ event: large }, /^template\.too_large: /],
+    [{ eventId: "audit_log:5", event: null }, /^event\.gone: Event "audit_log:5" is not stored/],
   ];
   for (const [changes, error] of cases) {
     const { actionRuns, ended, egress } = build({ runs: [queuedRun(changes)] });

@@ -135,11 +135,17 @@ async function attempt(
       error: `action.invalid: ${why ?? `type ${run.type} is unknown`}. Mend the rule.`,
     };
   }
+  const { event } = run;
+  if (!event) {
+    const error =
+      `event.gone: Event "${run.eventId}" is not stored any more, and the action needs its values.`;
+    return { state: "failed", error };
+  }
   try {
-    return await action.run(renderAction(definition.data, run.event), {
+    return await action.run(renderAction(definition.data, event), {
       run: { id: run.id, attempts, progress: run.progress },
       rule: run.rule,
-      event: run.event,
+      event,
       saveProgress: (progress, replaces) => storage.saveProgress(run.id, progress, replaces),
       deps,
     });

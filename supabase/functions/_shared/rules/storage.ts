@@ -39,7 +39,8 @@ export interface ActionRun {
   type: string;
   /** Its definition in that version of the rule, not rendered. */
   action: unknown;
-  event: RuleEvent;
+  /** Null when it is not stored any more. */
+  event: RuleEvent | null;
   state: "queued" | "succeeded" | "failed";
   result: Record<string, unknown> | null;
   error: string | null;
@@ -149,5 +150,5 @@ type RunRow = Omit<ActionRun, "rule" | "eventId"> & {
 };
 
 function toRow({ rule, event }: Match) {
-  return { rule_id: rule.id, rule_version: rule.version, event_id: event.id, event: event.event };
+  return { rule_id: rule.id, rule_version: rule.version, event_id: event.id };
 }
