@@ -103,6 +103,12 @@ const badRules: Record<string, [changed: Record<string, unknown>, error: RegExp]
     { action: { ...webhook, payload: { list: ["{{evnt.lane}}"] } } },
     /^action: payload\.list\.0: "\{\{evnt\.lane\}\}" is no template/,
   ],
+  "a payload that is too large for any event": [
+    { action: { ...webhook, payload: ["x".repeat(40_000), "y".repeat(40_000)] } },
+    /^action: .* larger than 64 kB/,
+  ],
+  "no condition": [{ condition: undefined }, /^condition: /],
+  "nothing to do": [{ action: undefined }, /^action: type must be one of/],
   "no action": [{ action: [] }, /^action: a rule has 1 to 10 actions, not 0$/],
   "too many actions": [{ action: Array(11).fill(webhook) }, /^action: a rule has 1 to 10 actions, not 11$/],
   "an id with a blank": [{ id: "my rule" }, /^id: must have 1 to 100 letters, digits or \._:-/],

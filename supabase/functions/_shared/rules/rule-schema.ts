@@ -46,7 +46,7 @@ export type Rule =
   & Partial<StoredRule>;
 
 /** The parts that have their own checks below, in words that say more than a schema's. */
-const envelope = ruleSchema.extend({ condition: z.unknown(), action: z.unknown() });
+const envelope = ruleSchema.extend({ condition: z.unknown().optional(), action: z.unknown().optional() });
 
 /**
  * Checks everything about a rule that can be known without leaving the process.

@@ -44,6 +44,17 @@ Deno.test("plugins and ledger events are targets, anchored hashes are none", () 
   assert.deepEqual(warnings.map(({ target }) => target), ["plugin_emit quality", "ledger_allocate 7"]);
 });
 
+Deno.test("rules that split many ledger events in different ways are one warning, not one for each", () => {
+  const split = (id: number, share: string) => ({
+    ...{ type: "ledger_allocate", ledgerEventId: `id-${id}` },
+    allocations: [share],
+  });
+  const minutes = [1, 2, 3].map((id) => ({ tested: split(id, "a"), other: split(id, "b") }));
+  assert.deepEqual(warningsOf(minutes).map(short), [
+    "contradiction | other | ledger_allocate id-1 | 3 | event-0",
+  ]);
+});
+
 Deno.test("the rest of a rule's actions on a target count as what it says there", () => {
   const twice = [hook("a"), hook("b")];
   assert.deepEqual(warningsOf([{ tested: twice, other: twice }]), []);

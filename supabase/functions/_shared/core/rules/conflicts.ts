@@ -24,7 +24,7 @@ export interface ConflictWarning {
   kind: "contradiction" | "flip_flop";
   /** The other rule. */
   ruleId: string;
-  /** What both speak to, such as `webhook https://…`. */
+  /** What both speak to, such as `webhook https://…`; of ledger events the first one. */
   target: string;
   /** How many events show it. */
   count: number;
@@ -71,7 +71,9 @@ export function createConflictWatch(ruleId: string): {
   const found = new Map<string, ConflictWarning>();
 
   function warn(kind: ConflictWarning["kind"], otherId: string, target: string, eventId: string): void {
-    const key = JSON.stringify([kind, otherId, target]);
+    // There may be as many ledger events as events: they count as one target here.
+    const place = target.startsWith("ledger_allocate ") ? "ledger_allocate" : target;
+    const key = JSON.stringify([kind, otherId, place]);
     const known = found.get(key);
     if (known) return void known.count++;
     found.set(key, {

@@ -112,7 +112,7 @@ Deno.test("an event that is nested too deeply, or contains itself, is refused", 
   const endless: Record<string, unknown> = {};
   endless.self = [endless, endless];
   throws(() => renderTemplates("{{event}}", endless), tooLarge);
-  deepEqual(templateProblems(endless), []);
+  deepEqual(templateProblems(endless).length, 1);
   ok(!hasTemplates(endless));
 });
 

@@ -6,6 +6,7 @@ export const MAX_RENDERED_BYTES = 64 * 1024;
 /** Deepest nesting of a result; the outermost value has depth 1. */
 export const MAX_RENDERED_DEPTH = 64;
 
+const LARGER = `larger than ${MAX_RENDERED_BYTES / 1024} kB`;
 const MAX_PROBLEMS = 20;
 const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
 
@@ -31,14 +32,15 @@ export function renderTemplates(value: unknown, event: RuleEvent): unknown {
 }
 
 /**
- * What is wrong with the templates in a value, one sentence each, beginning with where it is; at most 20.
+ * What is wrong with the templates in a value, one sentence each, beginning with where it is; at most 20. A value that is
+ * too large before anything is put into it is wrong, too.
  *
  * @param value JSON, such as an action's payload
  */
 export function templateProblems(value: unknown): string[] {
   const problems: string[] = [];
   findProblems(value, [], new Set(), problems);
-  return problems.slice(0, MAX_PROBLEMS);
+  return problems.length > 0 ? problems.slice(0, MAX_PROBLEMS) : sizeProblems(value);
 }
 
 /** Whether rendering could change a value. */
@@ -129,6 +131,16 @@ function findProblems(value: unknown, path: string[], seen: Set<object>, problem
   }
 }
 
+function sizeProblems(value: unknown): string[] {
+  try {
+    copy(value, { left: MAX_RENDERED_BYTES }, 1);
+    return [];
+  } catch (error) {
+    if (error instanceof TemplateError) return [`is ${LARGER}, even without an event's values`];
+    throw error;
+  }
+}
+
 function spend(size: { left: number }, bytes: number): void {
   size.left -= bytes;
   if (size.left < 0) throw tooLarge();
@@ -138,7 +150,7 @@ function bytesOf(scalar: unknown): number {
   return new TextEncoder().encode(JSON.stringify(scalar)).length;
 }
 
-function tooLarge(problem = `is larger than ${MAX_RENDERED_BYTES / 1024} kB`): TemplateError {
+function tooLarge(problem = `is ${LARGER}`): TemplateError {
   return new TemplateError(
     `With the event's values the action ${problem}: insert parts of the event, not all of it.`,
   );
