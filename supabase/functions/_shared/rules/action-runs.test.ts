@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { actionContext } from "../testing/action-context.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
 import { recordingLogger } from "../testing/recording-logger.ts";
-import type { EgressRequest, EgressResponse } from "../ports.ts";
+import { DatabaseError, type EgressRequest, type EgressResponse } from "../ports.ts";
 import { createActionRuns } from "./action-runs.ts";
 import type { ActionRun, EndedRun, RuleStorage } from "./storage.ts";
 
@@ -32,11 +32,13 @@ interface Fakes {
   isLeased?: boolean;
   hasChain?: boolean;
   areForgotten?: boolean;
+  /** Runs cannot be read. */
+  isDown?: boolean;
 }
 
 /** Storage and outbox in memory. */
 function build(
-  { runs, attempts = 0, answers = [{}], isLeased = false, areForgotten = false, hasChain = false }: Fakes,
+  { runs, attempts = 0, answers = [{}], isLeased, areForgotten, isDown, hasChain }: Fakes,
 ) {
   const requests: EgressRequest[] = [];
   const egress = {
@@ -51,12 +53,13 @@ function build(
   const ended: EndedRun[] = [];
   const reported: Record<string, unknown>[] = [];
   const limits: Record<string, number> = {};
-  const waiting = new Map(
-    runs.map((run, id) => [id, { id, kind: "action", payload: { run_id: run.id }, attempts }]),
-  );
+  const reads: number[] = [];
+  const waiting = runs.map((run, id) => ({ id, kind: "action", payload: { run_id: run.id }, attempts }));
   const storage = {
     // deno-lint-ignore require-await
     readRuns: async (ids: string[]) => {
+      if (isDown) throw new DatabaseError("database.unreachable", "no answer", 503);
+      reads.push(ids.length);
       const known = areForgotten ? [] : runs;
       return known.filter(({ id }) => ids.includes(id)).map((run) => ({
         ...run,
@@ -70,15 +73,13 @@ function build(
     // deno-lint-ignore require-await
     async rpc<T>(name: string, args: Record<string, unknown> = {}): Promise<T> {
       if (name === "finish_outbox") {
-        const results = args.p_results as { id: number }[];
-        reported.push(...results);
-        for (const { id } of results) waiting.delete(id);
+        reported.push(...args.p_results as Record<string, unknown>[]);
         return true as T;
       }
       assert.equal(name, "claim_outbox");
       limits[(args.p_channels as string[])[0]!] = args.p_limit as number;
-      const isDue = !isLeased && waiting.size > 0 && (args.p_channels as string[])[0] === "webhook";
-      return (isDue ? [{ channel: "webhook", epoch: 1, messages: [...waiting.values()] }] : []) as T;
+      const isDue = !isLeased && waiting.length > 0 && (args.p_channels as string[])[0] === "webhook";
+      return (isDue ? [{ channel: "webhook", epoch: 1, messages: waiting.splice(0) }] : []) as T;
     },
   };
   const logger = recordingLogger();
@@ -92,7 +93,7 @@ function build(
     signingKeys,
     ...(hasChain && { anchor }),
   });
-  return { actionRuns: createActionRuns(storage, deps), egress, ended, reported, limits, logger };
+  return { actionRuns: createActionRuns(storage, deps), egress, ended, reported, limits, reads, logger };
 }
 
 Deno.test("a run is done with the event's values, recorded, and its message delivered", async () => {
@@ -220,4 +221,31 @@ Deno.test("who waits for what another worker is doing waits no longer than he ha
   const results = await actionRuns.resultsOf([runs[0]!.id], ["webhook"], 15_000);
   assert.deepEqual([results.get(runs[0]!.id)!.state, results.get(runs[0]!.id)!.error], ["queued", null]);
   assert.deepEqual(egress.requests, []);
+});
+
+Deno.test("of two who wait for the same run both are told why it is tried again", async () => {
+  const run = queuedRun();
+  const { promise: answer, resolve } = Promise.withResolvers<EgressResponse>();
+  const { actionRuns } = build({ runs: [run], answers: [answer] });
+  const both = [1, 2].map(() => actionRuns.resultsOf([run.id], ["webhook"], 15_000));
+  resolve({ status: 503, headers: {}, body: "" });
+  for (const results of await Promise.all(both)) {
+    assert.match(results.get(run.id)!.error!, /^webhook\.unavailable/);
+  }
+});
+
+Deno.test("who waits for many runs, each with its event, reads a few at a time", async () => {
+  const state = "succeeded" as const;
+  const runs = Array.from({ length: 50 }, (_, i) => queuedRun(i < 30 ? { state, result: {} } : {}));
+  const { actionRuns, reads } = build({ runs, isLeased: true });
+  const results = await actionRuns.resultsOf(runs.map(({ id }) => id), ["webhook"], 100);
+  assert.equal([...results.values()].filter(({ state }) => state === "succeeded").length, 30);
+  assert.ok(Math.max(...reads) <= 20, String(reads));
+});
+
+Deno.test("what fired stays fired when nobody can be asked what came of it", async () => {
+  const { actionRuns, logger } = build({ runs: [queuedRun()], isLeased: true, isDown: true });
+  const results = await actionRuns.resultsOf([crypto.randomUUID()], ["webhook"], 15_000);
+  assert.deepEqual([...results], []);
+  assert.equal(logger.lines.length, 1);
 });

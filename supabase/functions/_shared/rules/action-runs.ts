@@ -5,9 +5,9 @@ import { isRefusedInput } from "../adapters/database.ts";
 import { backoffSeconds, MAX_ATTEMPTS } from "../core/notification/delivery.ts";
 import { type Counts, drainOutbox, type OutboxMessage, type Outcome } from "../outbox/drain.ts";
 import type { ActionDeps, ActionOutcome } from "./action.ts";
-import { actionOf, actions } from "./actions.ts";
+import { actions } from "./actions.ts";
+import { attempt } from "./attempt.ts";
 import { errorText, shortText } from "./error-text.ts";
-import { renderAction } from "./render-action.ts";
 import type { ActionRun, EndedRun, RuleStorage } from "./storage.ts";
 
 /** Longer than a batch takes: an anchor asks its node for less than a minute, and any other action is quicker. */
@@ -28,7 +28,8 @@ export interface ActionRuns {
   drain(deadline?: number, types?: readonly string[]): Promise<Counts>;
   /**
    * Runs what is due of these types, and waits for these runs: until each of them has ended or is to be tried again, at
-   * most for `patienceMs`. What is not done by then goes on in the background.
+   * most for `patienceMs`. What is not done by then goes on in the background. A run of which nothing is known, as when
+   * the database does not answer, is left out: that it was queued stays true.
    */
   resultsOf(ids: string[], types: readonly string[], patienceMs: number): Promise<Map<string, KnownRun>>;
 }
@@ -36,8 +37,9 @@ export interface ActionRuns {
 export function createActionRuns(storage: RuleStorage, deps: ActionDeps): ActionRuns {
   const { clock, logger } = deps;
   const background = createBackground({ logger });
-  /** Who waits for a run's next try in this process; told why when it is to be tried again. */
-  const watchers = new Map<string, (heldBecause?: string) => void>();
+  /** Who waits for runs in this process; told of every run that was tried, and why when it is to be tried again. */
+  const watchers = new Set<(run: KnownRun) => void>();
+  const tell = (run: KnownRun) => watchers.forEach((see) => see(run));
   // The messages of a batch are delivered side by side and share their round trips.
   const batching = { maxBatch: BATCH, isRefusedInput };
   const read = createBatcher(async (ids: string[]) => {
@@ -54,15 +56,16 @@ export function createActionRuns(storage: RuleStorage, deps: ActionDeps): Action
       const { run_id } = payloadShape.parse(message.payload);
       const run = await read(run_id);
       if (!run) return { outcome: "dead", error: `action.unknown_run: There is no run ${run_id} any more.` };
-      if (run.state === "queued") {
-        const outcome = await attempt(run, message.attempts, storage, deps);
-        if (outcome.state === "retry" && message.attempts + 1 < MAX_ATTEMPTS) {
-          watchers.get(run.id)?.(outcome.error);
-          return held(outcome.error, message.attempts, outcome.retryAfterSeconds);
-        }
-        await finish({ id: run.id, ...ended(outcome) });
+      if (run.state !== "queued") {
+        tell(run);
+        return { outcome: "delivered" };
       }
-      watchers.get(run_id)?.();
+      const outcome = await attempt(run, message.attempts, storage, deps);
+      if (outcome.state === "retry" && message.attempts + 1 < MAX_ATTEMPTS) {
+        tell({ ...run, error: shortText(outcome.error) });
+        return held(outcome.error, message.attempts, outcome.retryAfterSeconds);
+      }
+      tell({ ...run, ...await finish({ id: run.id, ...ended(outcome) }) });
       return { outcome: "delivered" };
     } catch (error) {
       // Nothing is known to be done, so that it stays queued; the others of its batch are not held up.
@@ -83,76 +86,47 @@ export function createActionRuns(storage: RuleStorage, deps: ActionDeps): Action
   }
 
   async function resultsOf(ids: string[], types: readonly string[], patienceMs: number) {
-    if (ids.length === 0) return new Map<string, KnownRun>();
     const deadline = clock.now() + patienceMs;
-    const waiting = new Map(ids.map((id) => [id, undefined as string | undefined]));
-    const { promise: allTried, resolve } = Promise.withResolvers<void>();
+    const known = new Map<string, KnownRun>();
     const open = new Set(ids);
-    for (const id of ids) {
-      watchers.set(id, (because) => {
-        waiting.set(id, because);
-        open.delete(id);
-        if (open.size === 0) resolve();
-      });
-    }
+    const { promise: allTried, resolve } = Promise.withResolvers<void>();
+    const see = ({ id, type, state, result, error }: KnownRun) => {
+      if (!open.has(id)) return;
+      known.set(id, { id, type, state, result, error });
+      if (state !== "queued" || error !== null) open.delete(id);
+      if (open.size === 0) resolve();
+    };
+    watchers.add(see);
     const patience = new AbortController();
     const sleep = (ms: number) => clock.sleep(ms, patience.signal).catch(() => {});
     try {
-      while (true) {
+      while (open.size > 0) {
         const draining = drain(undefined, types);
         background(draining);
         await Promise.race([draining.catch(() => {}), allTried, sleep(deadline - clock.now())]);
-        const runs = await storage.readRuns(ids);
-        const known = runs.map((run) => ({ ...run, error: run.error ?? waiting.get(run.id) ?? null }));
-        const undone = known.filter((run) => run.state === "queued" && run.error === null);
-        if (undone.length === 0 || clock.now() >= deadline) {
-          return new Map(known.map((run) => [run.id, run]));
-        }
+        await readOthers(open, see);
+        if (clock.now() >= deadline) break;
         await Promise.race([allTried, sleep(POLL_MS)]);
       }
+    } catch (error) {
+      logger.warn("action_runs.unreadable", { error });
     } finally {
       patience.abort();
-      for (const id of ids) watchers.delete(id);
+      watchers.delete(see);
+    }
+    return known;
+  }
+
+  /** Looks what other workers did, who begin with the first: few at a time, as each run comes with its event. */
+  async function readOthers(open: Set<string>, see: (run: KnownRun) => void): Promise<void> {
+    const ids = [...open];
+    for (let at = 0, left = Infinity; at < ids.length && open.size < left; at += BATCH) {
+      left = open.size;
+      (await storage.readRuns(ids.slice(at, at + BATCH))).forEach(see);
     }
   }
 
   return { drain, resultsOf };
-}
-
-/** One try of a run. Never rejects: what went wrong unexpectedly may go well the next time. */
-async function attempt(
-  run: ActionRun,
-  attempts: number,
-  storage: RuleStorage,
-  deps: ActionDeps,
-): Promise<ActionOutcome> {
-  const action = actionOf(run.type);
-  const definition = action?.schema.safeParse(run.action);
-  if (!action || !definition?.success) {
-    const why = definition?.error?.issues.map(({ path, message }) => [...path, message].join(" ")).join("; ");
-    return {
-      state: "failed",
-      error: `action.invalid: ${why ?? `type ${run.type} is unknown`}. Mend the rule.`,
-    };
-  }
-  const { event } = run;
-  if (!event) {
-    const error =
-      `event.gone: Event "${run.eventId}" is not stored any more, and the action needs its values.`;
-    return { state: "failed", error };
-  }
-  try {
-    return await action.run(renderAction(definition.data, event), {
-      run: { id: run.id, attempts, progress: run.progress },
-      rule: run.rule,
-      event,
-      saveProgress: (progress, replaces) => storage.saveProgress(run.id, progress, replaces),
-      deps,
-    });
-  } catch (error) {
-    const state = (error as { code?: unknown }).code === "template.too_large" ? "failed" : "retry";
-    return { state, error: errorText(error) };
-  }
 }
 
 function ended(outcome: ActionOutcome) {

@@ -62,11 +62,11 @@ export function actionResultsOf(rule: Rule, firing: Firing, runs: Map<string, Kn
   if (firing.outcome === "suppressed") {
     return refuseActions(rule, `${firing.reason}: ${SUPPRESSED[firing.reason!]}.`);
   }
-  return firing.runs.map(({ id }) => resultOf(runs.get(id)));
+  return firing.runs.map(({ id, position }) => resultOf(runs.get(id), actionsOf(rule)[position]?.type));
 }
 
-function resultOf(run: KnownRun | undefined): ActionResult {
-  const metadata = { action: run?.type ?? "unknown" };
+function resultOf(run: KnownRun | undefined, type = "unknown"): ActionResult {
+  const metadata = { action: run?.type ?? type };
   if (run?.state === "succeeded") return { success: true, result: run.result ?? {}, metadata };
   if (run?.state === "failed") return { success: false, error: run.error ?? "action.failed", metadata };
   const why = run?.error ? `It is tried again later: ${run.error}` : "It goes on in the background";
