@@ -5,14 +5,14 @@ import { rulesDeps } from "../_shared/rules/deps.ts";
 import { createRuleEngine } from "../_shared/rules/engine.ts";
 import { ruleRoutes } from "./routes.ts";
 
-const config = readConfig(["project", "internalToken"]);
+const config = readConfig(["project"]);
 const parts = rulesDeps();
 
 export default {
   fetch: createRouter({
     name: "rules",
     keys: config.project,
-    internalToken: config.internalToken,
+    // Not the internal token: rules' own webhooks bring it, and nobody is to change rules in the name of the system.
     roles: createRoleSource(config.project),
     logger: parts.logger,
     routes: ruleRoutes({ ...parts, engine: createRuleEngine(parts) }),

@@ -108,6 +108,9 @@ Deno.test("a viewer reads and validates, an operator also changes, and nobody el
   const all = [...reading, ...acting];
   assert.deepEqual(await statuses(all, {}), [401]);
   assert.deepEqual(await statuses(all, publishable), [401]);
+  // A rule's webhook brings it: whoever saves rules would change them in the name of the system.
+  const internal = { "x-internal-token": rules.stack.secrets.internalWebhookToken };
+  assert.deepEqual(await statuses(all, internal), [401]);
   assert.deepEqual(await statuses(all, nobody.headers), [403]);
   assert.deepEqual(await statuses(reading, viewer.headers), [200]);
   assert.deepEqual(await statuses(acting, viewer.headers), [403]);
