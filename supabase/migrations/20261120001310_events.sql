@@ -187,7 +187,9 @@ begin
       into v_events, v_seq
     from batch b where b.bytes_before < 4194304;
   else
-    update public.rule_events e set evaluated_at = now() where e.evaluated_at is null;
+    -- Asked again: a rule that is active since then may have been meant for the event that was posted next.
+    update public.rule_events e set evaluated_at = now()
+    where e.evaluated_at is null and not exists (select from public.rules r where r.status = 'active');
     v_seq := v_sealed;
   end if;
   if v_events is null then

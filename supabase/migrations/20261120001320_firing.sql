@@ -122,14 +122,14 @@ declare
 begin
   with run as (
     insert into public.action_runs as a (rule_id, event_id, position, type, action, state, error, finished_at)
-    select f.rule_id, f.event_id, d.position - 1, c.name, d.action, case when c.enabled then 'queued' else 'failed' end,
-      case when not c.enabled then format('action.disabled: Channel %s is disabled in notification_channels. Enable it there.', c.name) end,
-      case when not c.enabled then now() end
+    select f.rule_id, f.event_id, d.position - 1, d.action ->> 'type', d.action, case when c.enabled then 'queued' else 'failed' end,
+      case when c.enabled is not true then format('action.disabled: Channel %s is disabled in notification_channels. Enable it there.', d.action ->> 'type') end,
+      case when c.enabled is not true then now() end
     from unnest(p_fired) with ordinality f
     join public.rule_versions v on v.rule_id = f.rule_id and v.version = f.rule_version
     cross join lateral jsonb_array_elements(
       case jsonb_typeof(v.action) when 'array' then v.action else jsonb_build_array(v.action) end) with ordinality d (action, position)
-    join public.notification_channels c on c.name = d.action ->> 'type'
+    left join public.notification_channels c on c.name = d.action ->> 'type'
     order by f.ordinality, d.position
     returning a.id, a.type, a.state
   ), queued as (
@@ -177,6 +177,12 @@ begin
     raise exception using errcode = 'PT404', hint = 'rule.unknown',
       message = format('There is no rule "%s" of version %s, so nothing fired. Save the rule first.', v_match.rule_id, v_match.rule_version);
   end if;
+  select m.* into v_match from unnest(v_matches) m
+  where (m.event_id ~ '^audit_log:[0-9]{1,18}$' or exists (select from public.rule_events e where e.id = m.event_id)) is not true order by m.position limit 1;
+  if found then
+    raise exception using errcode = 'PT404', hint = 'event.unknown',
+      message = format('There is no event "%s", so nothing fired. Store the event first.', v_match.event_id);
+  end if;
   select array_agg(g order by m.position) filter (where g.outcome = 'fired') into v_fired
   from private.gate_matches(v_matches) g join unnest(v_matches) m on m.rule_id = g.rule_id and m.event_id = g.event_id;
   perform private.queue_actions(v_fired) where v_fired is not null;
@@ -189,7 +195,7 @@ begin
     join public.rule_matches m on m.rule_id = t.match ->> 'rule_id' and m.event_id = t.match ->> 'event_id');
 end $$;
 comment on function private.fire_rules(jsonb) is
-  'Stores matches ([{rule_id, rule_version, event_id}]) and queues the actions of the rules that fire: [{rule_id, event_id, outcome, reason, runs: [{id, position}]}] in their order. A match that is known is returned as it is. Raises rule.unknown.';
+  'Stores matches ([{rule_id, rule_version, event_id}]) and queues the actions of the rules that fire: [{rule_id, event_id, outcome, reason, runs: [{id, position}]}] in their order. A match that is known is returned as it is. Raises rule.unknown, event.unknown.';
 
 create function public.evaluate_events(p_events jsonb, p_matches jsonb) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -198,7 +204,7 @@ begin
   return private.fire_rules(p_matches);
 end $$;
 comment on function public.evaluate_events(jsonb, jsonb) is
-  'Stores events ([{id, data}]) that were evaluated already, and what matched them, as private.fire_rules does, which it returns; all or nothing. Raises event.invalid, rule.unknown.';
+  'Stores events ([{id, data}]) that were evaluated already, and what matched them, as private.fire_rules does, which it returns; all or nothing. Raises event.invalid, rule.unknown, event.unknown.';
 
 create function public.finish_events(p_epoch integer, p_event_ids text[], p_matches jsonb) returns boolean
 language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
@@ -213,7 +219,7 @@ begin
   return true;
 end $$;
 comment on function public.finish_events(integer, text[], jsonb) is
-  'Ends a claim: the events are evaluated, and what matched them is fired as private.fire_rules does. False, and nothing written, for a stale epoch. Raises rule.unknown.';
+  'Ends a claim: the events are evaluated, and what matched them is fired as private.fire_rules does. False, and nothing written, for a stale epoch. Raises rule.unknown, event.unknown.';
 
 revoke execute on function private.gate_matches(private.rule_match[]), private.queue_actions(public.rule_matches[]), private.audit_runs(uuid[]),
   private.fire_rules(jsonb) from public, anon, authenticated, service_role;

@@ -77,14 +77,22 @@ language plpgsql set search_path = '' as $$
 declare
   v_before timestamptz := now() - make_interval(days => private.setting('event_retention_days')::integer);
 begin
-  delete from public.rule_matches m where m.matched_at < v_before
-    and not exists (select from public.action_runs a where a.rule_id = m.rule_id and a.event_id = m.event_id and a.state = 'queued');
-  delete from public.rule_events e where e.created_at < v_before and e.evaluated_at is not null
-    and not exists (select from public.action_runs a where a.event_id = e.id and a.state = 'queued');
-  delete from public.outbox o where o.kind = 'action' and o.created_at < v_before and (o.delivered_at is not null or o.failed_at is not null);
+  -- Bounded, as what runs into a time limit would have to begin again each time. What is old enough changes no more, so
+  -- it is found by its place; offset 0: each is looked up, however few runs the planner believes to be queued.
+  delete from public.rule_matches m where m.ctid = any (array(
+    select k.ctid from public.rule_matches k where k.matched_at < v_before and not exists (
+      select from public.action_runs a where a.rule_id = k.rule_id and a.event_id = k.event_id and a.state = 'queued' offset 0)
+    order by k.matched_at limit 50000));
+  delete from public.rule_events e where e.ctid = any (array(
+    select k.ctid from public.rule_events k where k.created_at < v_before and k.evaluated_at is not null and not exists (
+      select from public.action_runs a where a.event_id = k.id and a.state = 'queued' offset 0)
+    order by k.created_at, k.id limit 50000));
+  delete from public.outbox o where o.ctid = any (array(
+    select k.ctid from public.outbox k where k.kind = 'action' and k.created_at < v_before and (k.delivered_at is not null or k.failed_at is not null)
+    order by k.id limit 50000));
 end $$;
 comment on function private.forget_events() is
-  'Deletes evaluated events, and what rules did about them, after event_retention_days; a run that is still queued is kept.';
+  'Deletes evaluated events, and what rules did about them, after event_retention_days, at most 50,000 of each; a run that is still queued, and its event, are kept.';
 
 revoke execute on function private.wake_rules(), private.forget_events() from public, anon, authenticated, service_role;
 revoke execute on function public.begin_action_runs(uuid[]), public.save_action_progress(uuid, jsonb, jsonb), public.finish_action_runs(jsonb)
@@ -94,4 +102,4 @@ grant execute on function public.begin_action_runs(uuid[]), public.save_action_p
 
 insert into public.timers (name, schedule, command, description) values
   ('run-rules', '* * * * *', 'select private.wake_rules()', 'Evaluates events and does actions that an earlier turn could not.'),
-  ('forget-events', '17 3 * * *', 'select private.forget_events()', 'Deletes old events and what rules did about them.');
+  ('forget-events', '17 * * * *', 'select private.forget_events()', 'Deletes old events and what rules did about them.');

@@ -1,5 +1,5 @@
 begin;
-select plan(18);
+select plan(23);
 
 select tests.rule('twice', '{"action": [{"type": "webhook", "url": "https://example.com/", "payload": {}}, {"type": "anchor", "eventHash": "{{event}}"}]}');
 create temp table first as select evaluate_events('[{"id": "e1", "data": {"n": 1}}]', jsonb_build_array(tests.match('twice', 'e1'))) as answer;
@@ -12,6 +12,7 @@ select is((select evaluated_at is not null from public.rule_events where id = 'e
 select is(evaluate_events('[{"id": "e1", "data": {"n": 2}}]', jsonb_build_array(tests.match('twice', 'e1'))), (select answer from first), 'a repetition returns what was done');
 select is((select (count(*), min(data ->> 'n'))::text from public.rule_events), '(1,1)', 'and changes nothing');
 select is((select count(*) from public.outbox where kind = 'action'), 2::bigint, 'nor queues anything');
+select store from private.store_events((select jsonb_agg(jsonb_build_object('id', 'e' || i, 'data', '{}'::jsonb)) from generate_series(2, 9) i), now()) store;
 create temp table given_twice as select evaluate_events('[]', jsonb_build_array(tests.match('twice', 'e2'), tests.match('twice', 'e2'))) as answer;
 select is((select (answer -> 0 = answer -> 1, jsonb_array_length(answer #> '{0,runs}'))::text from given_twice), '(t,2)', 'a match that is given twice is one');
 
@@ -41,10 +42,14 @@ select throws_ok($$select tests.fire('unheard-of', 'e1')$$, 'PT404', 'There is n
 
 update public.notification_channels set enabled = false where name = 'anchor';
 select tests.fire('twice', 'e9');
-select is((select array_agg(state order by position) from public.action_runs where event_id = 'e9'), '{queued,failed}', 'an action whose channel is disabled fails, the others are done');
-select matches((select error from public.action_runs where event_id = 'e9' and state = 'failed'), '^action\.disabled: ', 'and says why');
-select is((select payload - 'run_id' from public.audit_log where action = 'action.failed'), jsonb_build_object(
-  'event_id', 'e9', 'type', 'anchor', 'position', 1, 'rule_version', 1, 'error', (select error from public.action_runs where event_id = 'e9' and state = 'failed')), 'in the audit log, too');
+select is((select array_agg(state order by position) from public.action_runs where event_id = 'e9' and rule_id = 'twice'), '{queued,failed}', 'an action whose channel is disabled fails, the others are done');
+delete from public.notification_channels where name = 'ledger_allocate';
+select tests.rule('lost', '{"action": {"type": "ledger_allocate"}}');
+select tests.fire('lost', 'e9');
+select is((select array_agg(state || left(error, 15)) from public.action_runs where rule_id = 'lost'), '{failedaction.disabled}', 'so does one whose channel is not there');
+select matches((select error from public.action_runs where event_id = 'e9' and type = 'anchor'), '^action\.disabled: ', 'and says why');
+select is((select payload - 'run_id' from public.audit_log where action = 'action.failed' and resource = 'rule:twice'), jsonb_build_object(
+  'event_id', 'e9', 'type', 'anchor', 'position', 1, 'rule_version', 1, 'error', (select error from public.action_runs where event_id = 'e9' and type = 'anchor')), 'in the audit log, too');
 
 select is((select count(*) from public.outbox o where not exists (select from public.action_runs a where o.dedup_key = 'action:' || a.id and a.state = 'queued' and a.type = o.channel)),
   0::bigint, 'what is in the outbox is queued');
@@ -55,6 +60,12 @@ select evaluate_events('[]', jsonb_build_array(tests.match('on-the-log', 'audit_
 from public.audit_log where subsystem = 'acme';
 select is((select array_agg(r #>> '{event,lock}' order by r #>> '{event,lock}') from jsonb_array_elements(
   begin_action_runs(array(select id from public.action_runs where rule_id = 'on-the-log'))) r), '{2,null}', 'an entry of the audit log is read for the run, one that is gone is null');
+
+create temp table before as select (select count(*) from public.rule_matches) as matches, (select count(*) from public.rule_events) as events;
+select throws_ok(format('select evaluate_events(''[{"id": "e10", "data": {}}]'', %L)', jsonb_build_array(tests.match('held', 'e10', 3), tests.match('held', e.id, 3))), 'PT404', null,
+  format('a match of %s is refused', e.what))
+from (values (null, 'no event'), ('unheard-of', 'an event that is not stored'), ('audit_log:', 'what is no entry of the log')) e (id, what);
+select is((select (count(*), (select count(*) from public.rule_events))::text from public.rule_matches), (select (matches, events)::text from before), 'and nothing of the call is kept');
 
 select * from finish();
 rollback;

@@ -193,3 +193,18 @@ Deno.test("where no rule is active, events are passed over, and a rule that come
   await call(sql, "record_events", [{ id: "seen", data: {} }]);
   deepEqual(await workAll(), ["seen"]);
 });
+
+Deno.test("an event that is posted behind a rule that becomes active is not passed over by who saw no rule", async () => {
+  await call(sql, "set_rule_status", "every", "paused", "ada");
+  const poster = connect(database.url, 1);
+  await poster`begin`;
+  await poster`lock table rule_events`;
+  const passingOver = claim();
+  await until(async () => (await sql`select from pg_locks where not granted`).length > 0);
+  await call(poster, "set_rule_status", "every", "active", "ada");
+  await call(poster, "record_events", [{ id: "behind", data: {} }]);
+  await poster`commit`;
+  await poster.end();
+  equal(await passingOver, null);
+  deepEqual(await workAll(), ["behind"]);
+});

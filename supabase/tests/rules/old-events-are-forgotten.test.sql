@@ -1,5 +1,5 @@
 begin;
-select plan(5);
+select plan(6);
 
 select tests.rule('a');
 select evaluate_events('[{"id": "old", "data": {}}, {"id": "new", "data": {}}, {"id": "stuck", "data": {}}]',
@@ -18,6 +18,10 @@ select is((select array_agg(id order by id) from public.rule_events), '{new,stuc
 select is((select array_agg(event_id order by event_id) from public.rule_matches), '{new,stuck}', 'what rules did about them is forgotten with them, unless an action is still queued');
 select is((select array_agg(event_id order by event_id) from public.action_runs), '{new,stuck}', 'so are the actions');
 select is((select array_agg(channel order by channel) from public.outbox), '{slack,teams,webhook,webhook}', 'and their messages; what people were told is none of them');
+
+insert into public.rule_events (id, data, created_at, evaluated_at) select 'many-' || i, '{}', now() - interval '40 days', now() from generate_series(1, 50001) i;
+select private.forget_events();
+select is((select count(*) from public.rule_events where id like 'many-%'), 1::bigint, 'a backlog is forgotten bit by bit, so that no time limit stops it');
 
 select * from finish();
 rollback;
