@@ -124,7 +124,7 @@ function judge(answer: EgressResponse | EgressError, host: string, now: number):
     return failed("webhook.refused", `${told}. ${remedy}`);
   }
   const retryAfterSeconds = askedPause(answer, new Date(now)) ?? undefined;
-  return { state: "retry", error: `webhook.unavailable: ${told}. It is tried again.`, retryAfterSeconds };
+  return { state: "retry", error: `webhook.unavailable: ${told}`, retryAfterSeconds };
 }
 
 function failed(code: string, text: string): ActionOutcome {
