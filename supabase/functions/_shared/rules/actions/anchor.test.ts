@@ -59,6 +59,13 @@ Deno.test("a template that led nowhere anchors nothing, as the hash would prove 
   }
 });
 
+Deno.test("secrets in metadata are hidden, as the record is for ever", async () => {
+  const metadata = { user: "u1", password: "canary-secret", note: "Authorization: Bearer canary-secret" };
+  const outcome = await anchor.run({ ...definition, metadata }, actionContext());
+  assert.equal(outcome.state, "succeeded");
+  assert.ok(JSON.stringify(outcome).includes("u1") && !JSON.stringify(outcome).includes("canary"));
+});
+
 Deno.test("metadata that would not fit into the run's record is refused", async () => {
   for (const [length, state] of [[16_382, "succeeded"], [16_383, "failed"]] as const) {
     const outcome = await anchor.run({ ...definition, metadata: "x".repeat(length) }, actionContext());

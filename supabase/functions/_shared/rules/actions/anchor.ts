@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { z } from "zod";
+import { redactValue } from "../../core/redaction/redact.ts";
 import { AnchorError, type PendingAnchor } from "../../ports.ts";
 import type { Action, ActionContext, ActionOutcome } from "../action.ts";
 
@@ -15,7 +16,7 @@ export interface AnchorDefinition {
   type: "anchor";
   /** JSON. A text of 64 hex digits is anchored as it is, of anything else the SHA-256 of its canonical JSON. */
   eventHash: unknown;
-  /** JSON of 16 kB at most; kept beside the hash in the run's result, for people. */
+  /** JSON of 16 kB at most; kept beside the hash in the run's result, for people, secrets hidden. */
   metadata?: unknown;
 }
 
@@ -44,7 +45,7 @@ export const anchor: Action<AnchorDefinition> = {
       return { state: "failed", error: `anchor.metadata_too_large: ${text}` };
     }
     const hash = hashOf(eventHash);
-    const kept = { hash, ...(metadata !== undefined && { metadata }) };
+    const kept = { hash, ...(metadata !== undefined && { metadata: redactValue(metadata) }) };
     if (!context.deps.anchor) return { state: "succeeded", result: { ...kept, place: "checkpoint" } };
     try {
       return await anchorOnChain(kept, context);
