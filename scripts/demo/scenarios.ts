@@ -81,7 +81,7 @@ export const scenarios: Scenario[] = [
       world.provider.plan("/mails", []);
       await world
         .sql`update public.integrations_master set breaker_until = now() where service_name = 'demo-mail'`;
-      assert.equal((await post(world, "demo-mail", "/mails", "the probe")).outcome, "success");
+      ids.push(...await postProbe(world, "demo-mail", "/mails", "the probe"));
       await breaker(world, "demo-mail", "closed");
       await world.scan();
       for (const id of ids) await settled(world, id, "resolved");
@@ -152,7 +152,7 @@ export const scenarios: Scenario[] = [
       world.provider.plan("/invoices", []);
       await world
         .sql`update public.integrations_master set breaker_until = now() where service_name = 'demo-billing'`;
-      assert.equal((await post(world, "demo-billing", "/invoices", "the right invoice")).outcome, "success");
+      ids.push(...await postProbe(world, "demo-billing", "/invoices", "the right invoice"));
       await enabled(world, "demo-billing", true);
       await world.scan();
       for (const id of ids) await settled(world, id, "resolved");
@@ -161,6 +161,14 @@ export const scenarios: Scenario[] = [
     },
   },
 ];
+
+/** Makes the call that is the probe, unless the timer's scan was faster: then this call is held until it has passed. */
+async function postProbe(world: World, service: string, path: string, body: string): Promise<string[]> {
+  const result = await post(world, service, path, body);
+  if (result.outcome === "held") return [result.event_id];
+  assert.equal(result.outcome, "success");
+  return [];
+}
 
 async function toldToPeople(
   world: World,

@@ -132,13 +132,16 @@ export function failureReport(service_name: string, url: string, known: Record<s
   };
 }
 
-/** Waits until `look` finds something; the condition is checked often and for at most half a minute. */
-export async function eventually<T>(look: () => Promise<T | undefined | null | false>): Promise<T> {
-  const until = Date.now() + 30_000;
+/** Waits until `look` finds something; the condition is checked often, and for half a minute unless it may take longer. */
+export async function eventually<T>(
+  look: () => Promise<T | undefined | null | false>,
+  seconds = 30,
+): Promise<T> {
+  const until = Date.now() + seconds * 1_000;
   while (true) {
     const found = await look();
     if (found) return found;
-    if (Date.now() > until) throw new Error(`It did not come about within 30 s: ${look}`);
+    if (Date.now() > until) throw new Error(`It did not come about within ${seconds} s: ${look}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -293,14 +293,16 @@ export const attacks: Record<string, (log: Log, places: Place[]) => Attack | nul
     const before = log.blocks[index - 1] ?? { lastSeq: 0, size: 0 };
     // Blocks of void numbers only say nothing about any row.
     if (before.size === log.head.size) return null;
+    // With fewer rows than were sealed before, the tail would be cut.
+    const rows = log.head.size + 1;
     return {
       sql:
         `delete from public.log where immutable_seq > ${before.lastSeq}; delete from public.audit_blocks where table_name = 'log' and number > ${index};
         update public.immutable_tables set sealed_seq = ${before.lastSeq} where name = 'log'; select setval('public.log_immutable_seq', ${
           before.lastSeq + 1
         }, false);
-        alter table public.log enable trigger user; insert into public.log (amount) select n from generate_series(1, 40) n; select public.seal_audit('log')`,
-      damage: [{ kind: "rewritten", first: 1, last: before.lastSeq + 40 }],
+        alter table public.log enable trigger user; insert into public.log (amount) select n from generate_series(1, ${rows}) n; select public.seal_audit('log')`,
+      damage: [{ kind: "rewritten", first: 1, last: before.lastSeq + rows }],
       needsCheckpoint: true,
     };
   },
