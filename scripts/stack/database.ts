@@ -172,11 +172,16 @@ async function template({ project, home, programs, secrets }: DatabaseParts): Pr
   return finished;
 }
 
-/** Templates of migrations that have changed since are useless; an hour keeps those of other running processes. */
+/**
+ * Templates of migrations that have changed since are useless; an hour keeps those of other running processes, which
+ * may be removing the old ones, too.
+ */
 async function removeOldTemplates(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
-    const { mtime } = await Deno.stat(join(folder, name));
-    if (Date.now() - mtime!.getTime() > 3_600_000) {
+    const info = await Deno.stat(join(folder, name)).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    if (info && Date.now() - info.mtime!.getTime() > 3_600_000) {
       await rm(join(folder, name), { recursive: true, force: true });
     }
   }

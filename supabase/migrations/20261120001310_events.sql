@@ -7,7 +7,9 @@ create table public.rule_events (
   evaluated_at timestamptz,
   constraint rule_events_id_has_1_to_200_characters check (char_length(id) between 1 and 200),
   constraint rule_events_id_is_not_that_of_an_audit_entry check (not starts_with(id, 'audit_log:')),
-  constraint rule_events_data_is_an_object_of_at_most_64_kb check (jsonb_typeof(data) = 'object' and octet_length(data::text) <= 65536)
+  constraint rule_events_data_is_an_object_of_at_most_64_kb check (jsonb_typeof(data) = 'object' and octet_length(data::text) <= 65536),
+  -- Postgres stores much deeper ones than it can put into an answer: one of them would stop every worker for good.
+  constraint rule_events_data_has_at_most_64_levels check (not jsonb_path_exists(data, '$.**{64}'))
 );
 comment on table public.rule_events is 'Events for the rules. A new row is evaluated soon; it is kept for backtests.';
 comment on column public.rule_events.id is 'Whoever posts an event may choose it; one that is known is not stored again.';
@@ -110,12 +112,16 @@ comment on function private.posted_event(public.rule_events) is 'A posted event 
 create function private.entry_event(p_entry public.audit_log) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
-  return case when jsonb_typeof(p_entry.payload) = 'object' then p_entry.payload else jsonb_build_object('payload', p_entry.payload) end
+  return case
+      when jsonb_path_exists(p_entry.payload, '$.**{64}') then '{}'
+      when jsonb_typeof(p_entry.payload) = 'object' then p_entry.payload
+      else jsonb_build_object('payload', p_entry.payload)
+    end
     || jsonb_build_object('eventId', 'audit_log:' || p_entry.immutable_seq, 'eventType', p_entry.action, 'source', p_entry.subsystem,
       'kind', p_entry.kind, 'actor', p_entry.actor, 'resource', p_entry.resource, 'result', p_entry.result,
       'createdAt', to_char(p_entry.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'));
 end $$;
-comment on function private.entry_event(public.audit_log) is 'An entry of the audit log as rules see it.';
+comment on function private.entry_event(public.audit_log) is 'An entry of the audit log as rules see it: without its payload when that is nested as deep as no event may be.';
 
 create function private.read_event(p_id text) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -204,9 +210,14 @@ comment on function private.next_events(integer) is
 create function public.claim_events(p_limit integer, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_next jsonb := private.next_events(p_limit);
+  v_next jsonb;
   v_epoch integer;
 begin
+  if (p_limit between 1 and 10000 and p_lease_seconds between 1 and 3600) is not true then
+    raise exception using errcode = 'PT422', hint = 'event.claim_invalid',
+      message = 'Nothing was claimed: give a limit of 1 to 10,000 events and a lease of 1 to 3,600 seconds.';
+  end if;
+  v_next := private.next_events(p_limit);
   if v_next is null then
     return null;
   end if;
@@ -216,7 +227,7 @@ begin
   return jsonb_build_object('epoch', v_epoch, 'events', v_next -> 'events');
 end $$;
 comment on function public.claim_events(integer, integer) is
-  'Leases the oldest events that nobody evaluated, posted ones and entries of the audit log: {epoch, events: [{id, event}]}; null when there are none or another worker has them.';
+  'Leases the oldest events that nobody evaluated, posted ones and entries of the audit log: {epoch, events: [{id, event}]}; null when there are none or another worker has them. Raises event.claim_invalid.';
 
 create function public.read_events(p_from timestamptz, p_after jsonb default null, p_limit integer default 2000) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$

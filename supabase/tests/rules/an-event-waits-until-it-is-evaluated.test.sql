@@ -1,5 +1,5 @@
 begin;
-select plan(18);
+select plan(22);
 
 create function pg_temp.claimed(p_limit integer default 500) returns text[] language sql as $$
   select array(select e ->> 'id' from jsonb_array_elements(claim_events(p_limit, 30) -> 'events') e)
@@ -10,6 +10,10 @@ select is(record_events('[{"id": "a", "data": {}}, {"data": {}}]') #> '{1,record
 select throws_ok($$select record_events('[{"id": "audit_log:1", "data": {}}]')$$, 'PT422', 'Nothing was stored: rule events id is not that of an audit entry.', 'no event passes for an entry of the audit log');
 select throws_ok($$select record_events('[{"data": {}}, {"data": 5}]')$$, 'PT422', 'Nothing was stored: rule events data is an object of at most 64 kb.', 'an event is an object');
 select throws_ok($$select record_events(jsonb_build_array(jsonb_build_object('data', jsonb_build_object('text', repeat('x', 65536)))))$$, 'PT422', null, 'of bounded size');
+select throws_ok(format($$select record_events('[{"data": {"a": %s%s}}]')$$, repeat('[', 64), repeat(']', 64)), 'PT422',
+  'Nothing was stored: rule events data has at most 64 levels.', 'and depth');
+select lives_ok(format($$insert into public.rule_events (data) values ('{"a": %s%s}')$$, repeat('[', 63), repeat(']', 63)), 'but 64 levels are fine');
+select throws_ok('select claim_events(null, 30)', 'PT422', null, 'a claim says how many');
 select throws_ok($$select record_events((select jsonb_agg('{"data": {}}'::jsonb) from generate_series(1, 1001)))$$, 'PT422', null, 'a list is bounded, too');
 
 select private.audit('acme', 'system', 'door.opened', 'door:1', 'open');
@@ -46,6 +50,11 @@ select finish_events((select epoch from private.event_cursor), array(select id f
 update public.rule_events set evaluated_at = null, data = jsonb_build_object('text', repeat('x', 60000));
 select record_events((select jsonb_agg(jsonb_build_object('data', jsonb_build_object('text', repeat('x', 60000)))) from generate_series(1, 100)));
 select ok((select cardinality(c) between 60 and 80 from pg_temp.claimed(500) c), 'a batch of large events is shorter, so that a worker has the memory for it');
+
+insert into public.audit_log (subsystem, kind, actor, action, resource, result, payload)
+values ('acme', 'action', 'ada', 'door.opened', 'door:1', 'open', format('{"a": %s%s}', repeat('[', 15000), repeat(']', 15000))::jsonb);
+select is((select private.entry_event(a) - '{eventId, createdAt}'::text[] from public.audit_log a order by a.immutable_seq desc limit 1),
+  '{"kind": "action", "actor": "ada", "result": "open", "source": "acme", "resource": "door:1", "eventType": "door.opened"}', 'a payload too deep for an event is left out of it');
 
 select * from finish();
 rollback;
