@@ -213,9 +213,9 @@ declare
   v_next jsonb;
   v_epoch integer;
 begin
-  if (p_limit between 1 and 10000 and p_lease_seconds between 1 and 3600) is not true then
+  if (p_limit between 1 and 10000 and p_lease_seconds between 0 and 3600) is not true then
     raise exception using errcode = 'PT422', hint = 'event.claim_invalid',
-      message = 'Nothing was claimed: give a limit of 1 to 10,000 events and a lease of 1 to 3,600 seconds.';
+      message = 'Nothing was claimed: give a limit of 1 to 10,000 events and a lease of at most 3,600 seconds.';
   end if;
   v_next := private.next_events(p_limit);
   if v_next is null then
