@@ -18,7 +18,8 @@ await sql.unsafe(`
     id bigint unique, ${columns.map(({ name, type }) => `${name} ${type}`).join(", ")},
     doubled integer generated always as (an_integer / 2) stored
   );
-  select private.make_immutable('public.honest');`).simple();
+  select private.make_immutable('public.honest');
+  insert into public.honest (id) values (1);`).simple();
 const writers = await Promise.all([sql.reserve(), sql.reserve(), sql.reserve()]);
 const reader = await sql.reserve();
 
@@ -76,7 +77,8 @@ async function verify(firstBlock: number): Promise<Verdict> {
   return row!.verdict;
 }
 
-let nextId = 1;
+/** No step may wait for another connection's transaction: the steps come one after the other. So 1 is committed above. */
+let nextId = 2;
 let verifications = 0;
 
 /** A connection of the application: knows whether it is in a transaction, as an application does. */
@@ -103,7 +105,9 @@ class Writer {
         this.hasSavepoint = true;
         return await this.run(`${step.does} here`);
       case "fail":
-        await this.db.unsafe("insert into public.honest (id) select 1 / (3 - n) from generate_series(1, 3) n")
+        await this.db.unsafe(
+          "insert into public.honest (id) select -n / (3 - n) from generate_series(1, 3) n",
+        )
           .catch(() => {});
         return this.inTransaction ? await this.end("rollback") : undefined;
       case "commit":
