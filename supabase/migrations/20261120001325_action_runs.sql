@@ -1,6 +1,6 @@
 -- Doing what was queued: what a worker is told, and tells. And the timers around rules.
 
-create function public.begin_action_runs(p_ids uuid[]) returns jsonb
+create function public.read_action_runs(p_ids uuid[]) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
 begin
   return (
@@ -12,7 +12,7 @@ begin
     join public.rule_matches m on m.rule_id = a.rule_id and m.event_id = a.event_id
     join public.rule_versions v on v.rule_id = m.rule_id and v.version = m.rule_version);
 end $$;
-comment on function public.begin_action_runs(uuid[]) is
+comment on function public.read_action_runs(uuid[]) is
   'What a worker needs to do the runs, in the order of their ids, with what became of them so far; an unknown one is left out, an event that is gone is null.';
 
 create function public.save_action_progress(p_id uuid, p_progress jsonb, p_replaces jsonb default null) returns jsonb
@@ -95,9 +95,9 @@ comment on function private.forget_events() is
   'Deletes evaluated events, and what rules did about them, after event_retention_days, at most 50,000 of each; a run that is still queued, and its event, are kept.';
 
 revoke execute on function private.wake_rules(), private.forget_events() from public, anon, authenticated, service_role;
-revoke execute on function public.begin_action_runs(uuid[]), public.save_action_progress(uuid, jsonb, jsonb), public.finish_action_runs(jsonb)
+revoke execute on function public.read_action_runs(uuid[]), public.save_action_progress(uuid, jsonb, jsonb), public.finish_action_runs(jsonb)
   from public, anon, authenticated;
-grant execute on function public.begin_action_runs(uuid[]), public.save_action_progress(uuid, jsonb, jsonb), public.finish_action_runs(jsonb)
+grant execute on function public.read_action_runs(uuid[]), public.save_action_progress(uuid, jsonb, jsonb), public.finish_action_runs(jsonb)
   to service_role;
 
 insert into public.timers (name, schedule, command, description) values

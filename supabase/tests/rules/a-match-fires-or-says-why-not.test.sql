@@ -5,7 +5,7 @@ select tests.rule('twice', '{"action": [{"type": "webhook", "url": "https://exam
 create temp table first as select evaluate_events('[{"id": "e1", "data": {"n": 1}}]', jsonb_build_array(tests.match('twice', 'e1'))) as answer;
 select is(
   (select jsonb_agg(jsonb_build_object('channel', o.channel, 'position', r.position, 'event', r.event, 'name', r.rule_name) order by o.id)
-   from public.outbox o, jsonb_to_recordset(begin_action_runs(array[(o.payload ->> 'run_id')::uuid])) r (position integer, event jsonb, rule_name text) where o.kind = 'action'),
+   from public.outbox o, jsonb_to_recordset(read_action_runs(array[(o.payload ->> 'run_id')::uuid])) r (position integer, event jsonb, rule_name text) where o.kind = 'action'),
   '[{"channel": "webhook", "position": 0, "event": {"n": 1, "eventId": "e1"}, "name": "Rule twice"}, {"channel": "anchor", "position": 1, "event": {"n": 1, "eventId": "e1"}, "name": "Rule twice"}]',
   'a rule that fires queues its actions in their order');
 select is((select evaluated_at is not null from public.rule_events where id = 'e1'), true, 'an event that was evaluated on the way in is not evaluated again');
@@ -59,7 +59,7 @@ select tests.rule('on-the-log');
 select evaluate_events('[]', jsonb_build_array(tests.match('on-the-log', 'audit_log:' || max(immutable_seq)), tests.match('on-the-log', 'audit_log:' || max(immutable_seq) + 1)))
 from public.audit_log where subsystem = 'acme';
 select is((select array_agg(r #>> '{event,lock}' order by r #>> '{event,lock}') from jsonb_array_elements(
-  begin_action_runs(array(select id from public.action_runs where rule_id = 'on-the-log'))) r), '{2,null}', 'an entry of the audit log is read for the run, one that is gone is null');
+  read_action_runs(array(select id from public.action_runs where rule_id = 'on-the-log'))) r), '{2,null}', 'an entry of the audit log is read for the run, one that is gone is null');
 
 create temp table before as select (select count(*) from public.rule_matches) as matches, (select count(*) from public.rule_events) as events;
 select throws_ok(format('select evaluate_events(''[{"id": "e10", "data": {}}]'', %L)', jsonb_build_array(tests.match('held', 'e10', 3), tests.match('held', e.id, 3))), 'PT404', null,

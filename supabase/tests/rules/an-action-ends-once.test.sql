@@ -17,7 +17,7 @@ select throws_ok($$select save_action_progress(tests.id(1), '{}')$$, 'PT404', nu
 select is(pg_temp.finish('e1', '{"state": "succeeded", "result": {"status": 200}}'), 1, 'a run ends');
 select is(pg_temp.finish('e1', '{"state": "failed", "error": "late.worker: It came late."}'), 0, 'once');
 select is(
-  (select (b - '{id,event}'::text[]) from jsonb_array_elements(begin_action_runs(array[pg_temp.run('e1'), tests.id(9)])) b),
+  (select (b - '{id,event}'::text[]) from jsonb_array_elements(read_action_runs(array[pg_temp.run('e1'), tests.id(9)])) b),
   '{"rule_id": "a", "rule_name": "Lock out", "rule_version": 1, "event_id": "e1", "position": 0, "type": "webhook", "state": "succeeded", "error": null,
     "result": {"status": 200}, "progress": {"step": 2}, "action": {"type": "webhook", "url": "https://example.com/", "payload": {}}}',
   'who begins it again sees that it ended');

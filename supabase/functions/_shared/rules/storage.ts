@@ -125,7 +125,7 @@ export function createRuleStorage(database: Database): RuleStorage {
         p_matches: matches.map(toRow),
       }),
     async readRuns(ids) {
-      const rows = await database.rpc<RunRow[]>("begin_action_runs", { p_ids: ids });
+      const rows = await database.rpc<RunRow[]>("read_action_runs", { p_ids: ids });
       return rows.map(({ rule_id, rule_name, rule_version, event_id, ...rest }) => ({
         ...rest,
         rule: { id: rule_id, name: rule_name, version: rule_version },

@@ -80,6 +80,3 @@ export const conditionSchema: z.ZodType<Condition> = z.union([
   description: "A leaf compares what a field leads to with a value; a group joins conditions. " +
     `At most ${MAX_DEPTH} levels and ${MAX_NODES} leaves and groups.`,
 }) as z.ZodType<Condition>;
-
-/** JSON Schema (draft 2020-12) of conditions. */
-export const conditionJsonSchema = z.toJSONSchema(conditionSchema);
