@@ -35,7 +35,7 @@ export const MASKS: Mask[] = [
   { pattern: /\[redacted\]/g, replace: MASK },
   { pattern: /\n\s{0,20}at [^\n]*/g, replace: "" }, // stack frames
   { pattern: /\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s"'<>()[\]{},;]+/gi, replace: MASK }, // URLs
-  { pattern: /\b(?:arn|urn):[^\s"'<>()[\]{},;]+/g, replace: MASK },
+  { pattern: /(?<![\w.-])(?:arn|urn):[^\s"'<>()[\]{},;]+/g, replace: MASK },
   { pattern: /[^\s"'<>()[\]{},;=:]{1,64}@[A-Za-z0-9.-]{1,255}/g, replace: MASK }, // e-mails, class@hash
 
   // Fields. JSON loses its quotes, so that the text of a telling field is masked like any other text.

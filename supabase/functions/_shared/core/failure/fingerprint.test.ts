@@ -140,6 +140,11 @@ for (const [kind, value] of Object.entries(values)) {
   });
 }
 
+Deno.test("a host that ends like the beginning of an ARN is a host", () => {
+  assert.equal(messageTemplate("could not process www.a.arn:443 in time"), "could not process <*> in time");
+  assert.equal(messageTemplate("last=arn:aws:sns:eu-west-1:1:alerts"), "last=<*>");
+});
+
 Deno.test("fingerprints are the same on every machine and in every release", () => {
   assert.equal(fingerprint(""), "cbf29ce484222325");
   assert.equal(fingerprint("connect ECONNREFUSED 10.0.0.1:443"), "9849a82979f7434c");
