@@ -44,7 +44,7 @@ async function alert(
 
 /** The first row of a query as soon as there is one. */
 async function eventually<Row>(query: () => Promise<Row[]>): Promise<Row> {
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
     const [row] = await query();
     if (row) return row;
     await new Promise((resolve) => setTimeout(resolve, 25));

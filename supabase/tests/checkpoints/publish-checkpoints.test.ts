@@ -226,7 +226,7 @@ Deno.test("sealing wakes the function by itself", async () => {
   const { sql } = world.stack;
   await sql`insert into ${sql(table)} (deed) values ('another')`;
   await sql`select seal_audit(${table})`;
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (!world.witnessed.some((statement) => statement.table === table) && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
