@@ -1,5 +1,5 @@
--- What leaves the database: messages to people, checkpoints of the audit log and actions of rules, written with the
--- state change, delivered later, in order per channel.
+-- What leaves the database: messages to people, pages, checkpoints of the audit log and actions of rules, written with
+-- the state change, delivered later, in order per channel.
 
 create table public.notification_channels (
   name text primary key,
@@ -8,18 +8,18 @@ create table public.notification_channels (
   leased_until timestamptz,
   epoch integer not null default 0,
   retry_at timestamptz,
-  constraint notification_channels_purpose_is_known check (purpose in ('people', 'checkpoints', 'actions'))
+  constraint notification_channels_purpose_is_known check (purpose in ('people', 'pages', 'checkpoints', 'actions'))
 );
 comment on table public.notification_channels is 'Where messages go; one worker at a time delivers to a channel.';
-comment on column public.notification_channels.name is 'What delivers: slack or teams; for checkpoints the place: store, witness or chain; for actions their type.';
-comment on column public.notification_channels.purpose is 'people: they are told what happens. checkpoints: what the audit log is, is published there. actions: what rules do, is done there.';
+comment on column public.notification_channels.name is 'What delivers: slack or teams; for pages pagerduty; for checkpoints the place: store, witness or chain; for actions their type.';
+comment on column public.notification_channels.purpose is 'people: they are told what happens. pages: whoever is on call is woken there. checkpoints: what the audit log is, is published there. actions: what rules do, is done there.';
 comment on column public.notification_channels.enabled is 'False: no message is written for this channel.';
 comment on column public.notification_channels.leased_until is 'Until then one worker owns the channel.';
 comment on column public.notification_channels.epoch is 'Fencing token: grows with every lease, a stale worker''s report is refused.';
 comment on column public.notification_channels.retry_at is 'The receiver asked for a pause, or failed; nothing is sent before.';
 insert into public.notification_channels (name) values ('slack'), ('teams');
 insert into public.notification_channels (name, purpose, enabled)
-values ('store', 'checkpoints', false), ('witness', 'checkpoints', false), ('chain', 'checkpoints', false);
+values ('pagerduty', 'pages', false), ('store', 'checkpoints', false), ('witness', 'checkpoints', false), ('chain', 'checkpoints', false);
 insert into public.notification_channels (name, purpose)
 values ('anchor', 'actions'), ('webhook', 'actions'), ('plugin_emit', 'actions'), ('ledger_allocate', 'actions');
 
@@ -36,14 +36,16 @@ create table public.outbox (
   failed_at timestamptz,
   last_error text,
   constraint outbox_kind_is_known check (kind in (
-    'failure', 'attempt', 'recovered', 'disabled', 'damage', 'damage_over', 'action_failed', 'checkpoint', 'action')),
+    'failure', 'attempt', 'recovered', 'disabled', 'damage', 'damage_over', 'action_failed',
+    'incident_opened', 'incident_escalated', 'incident_reminder', 'incident_acknowledged', 'incident_resolved',
+    'page', 'page_failed', 'safe_mode_on', 'safe_mode_off', 'checkpoint', 'action')),
   constraint outbox_says_a_thing_once unique (dedup_key, channel),
   constraint outbox_ends_one_way check (delivered_at is null or failed_at is null)
 );
 comment on table public.outbox is 'Messages to be delivered at least once; a failed one stays as a dead letter.';
 comment on column public.outbox.id is 'Order of delivery within a channel.';
 comment on column public.outbox.channel is 'Where it goes.';
-comment on column public.outbox.kind is 'Which message it is; checkpoint: of which table one is to be published; action: which run of an action is to be done.';
+comment on column public.outbox.kind is 'Which message it is; page: what PagerDuty is to do with an incident; checkpoint: of which table one is to be published; action: which run of an action is to be done.';
 comment on column public.outbox.payload is 'The facts the message is made of, without secrets.';
 comment on column public.outbox.dedup_key is 'What the message is about; the same thing is said once per channel.';
 comment on column public.outbox.created_at is 'When the state changed.';
@@ -64,6 +66,17 @@ revoke all on public.notification_channels, public.outbox from public, anon, aut
 revoke all on sequence public.outbox_id_seq from public, anon, authenticated, service_role;
 grant select on public.notification_channels, public.outbox to service_role;
 
+create function private.call_dispatch() returns void
+language plpgsql set search_path = '' as $$
+begin
+  if coalesce(current_setting('self_heal.dispatch_is_called', true), '') = '' then
+    perform private.invoke_function('dispatch');
+    perform set_config('self_heal.dispatch_is_called', 'yes', true);
+  end if;
+end $$;
+comment on function private.call_dispatch() is 'Asks, once in a transaction, for delivery after commit.';
+revoke execute on function private.call_dispatch() from public, anon, authenticated, service_role;
+
 create function private.tell(p_kind text, p_dedup_key text, p_payload jsonb, p_delay interval default '0') returns void
 language plpgsql set search_path = '' as $$
 begin
@@ -71,13 +84,12 @@ begin
   select c.name, p_kind, p_dedup_key, p_payload, now() + p_delay
   from public.notification_channels c where c.enabled and c.purpose = 'people' order by c.name
   on conflict do nothing;
-  if found and p_delay = '0' and coalesce(current_setting('self_heal.dispatch_is_called', true), '') = '' then
-    perform private.invoke_function('dispatch');
-    perform set_config('self_heal.dispatch_is_called', 'yes', true);
+  if found and p_delay = '0' then
+    perform private.call_dispatch();
   end if;
 end $$;
 comment on function private.tell(text, text, jsonb, interval) is
-  'Writes one message to people per enabled channel, once per dedup key, and asks, once in a transaction, for delivery after commit.';
+  'Writes one message to people per enabled channel, once per dedup key, and asks for delivery after commit unless it is delayed.';
 revoke execute on function private.tell(text, text, jsonb, interval) from public, anon, authenticated, service_role;
 
 create function public.claim_outbox(p_channels text[], p_limit integer, p_lease_seconds integer default 60) returns jsonb
@@ -153,7 +165,7 @@ language sql security definer set search_path = '' as $$
   with rejected as (
     update public.outbox o
     set failed_at = now(),
-        last_error = 'channel.not_configured: set the channel''s webhook URL, or disable it in notification_channels.'
+        last_error = 'channel.not_configured: set the channel''s webhook URL or key, or disable it in notification_channels.'
     where o.channel = any (p_channels) and o.delivered_at is null and o.failed_at is null
     returning o.id, o.last_error
   ), audited as (
@@ -176,7 +188,7 @@ grant execute on function public.reject_outbox(text[]) to service_role;
 insert into public.timers (name, schedule, command, description) values (
   'dispatch', '* * * * *',
   $$select private.invoke_function('dispatch') where exists (
-    select from public.outbox o join public.notification_channels c on c.name = o.channel and c.purpose = 'people'
+    select from public.outbox o join public.notification_channels c on c.name = o.channel and c.purpose in ('people', 'pages')
     where o.delivered_at is null and o.failed_at is null and o.not_before <= now())$$,
   'Delivers what an earlier dispatch could not.'
 );
