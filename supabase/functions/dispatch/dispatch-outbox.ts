@@ -1,7 +1,7 @@
 import { channels as allChannels } from "../_shared/core/notification/channels.ts";
 import type { Channel } from "../_shared/core/notification/channel.ts";
 import { type Attempt, type Delivery, judgeDelivery } from "../_shared/core/notification/delivery.ts";
-import { composeMessage } from "../_shared/core/notification/message.ts";
+import { composeMessage } from "../_shared/core/notification/messages.ts";
 import { type DrainDeps, drainOutbox, type OutboxMessage } from "../_shared/outbox/drain.ts";
 import { type Egress, EgressError } from "../_shared/ports.ts";
 

@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { channels } from "./channels.ts";
-import { composeMessage } from "./message.ts";
+import { composeMessage } from "./messages.ts";
 
 const RECEIVER_LIMITS: Record<string, number> = { slack: 40_000, teams: 28 * 1024 };
+
+const KINDS = [
+  ...["failure", "attempt", "recovered", "disabled"],
+  ...[
+    "incident_opened",
+    "incident_escalated",
+    "incident_reminder",
+    "incident_acknowledged",
+    "incident_resolved",
+  ],
+  ...["page_failed", "safe_mode_on", "safe_mode_off"],
+];
 
 const hostileText = fc.oneof(
   fc.string({ unit: "binary", maxLength: 2_000 }),
@@ -26,10 +38,19 @@ const anyMessage = fc.record({
   event_id: hostileText,
   created_at: hostileText,
   failure_reason: hostileText,
+  incident_id: fc.nat(),
+  priority: fc.constantFrom("P1", "P2", "P3", "P4"),
+  title: hostileText,
+  detail: hostileText,
+  opened_at: hostileText,
+  channel: hostileText,
+  error: hostileText,
+  note: hostileText,
+  resolved_by: hostileText,
+  reason: hostileText,
+  changed_by: hostileText,
 }).chain((facts) =>
-  fc.constantFrom("failure", "attempt", "recovered", "disabled").map((kind) =>
-    composeMessage(kind, facts, "https://admin.example/system-health")
-  )
+  fc.constantFrom(...KINDS).map((kind) => composeMessage(kind, facts, "https://admin.example/system-health"))
 );
 
 Deno.test("channels have different names, in lower case", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { composeMessage } from "../message.ts";
+import { composeMessage } from "../messages.ts";
 import { slack } from "./slack.ts";
 
 function render(error_message: string) {

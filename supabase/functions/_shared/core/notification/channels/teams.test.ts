@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import adaptiveCards from "adaptivecards";
-import { composeMessage } from "../message.ts";
+import { composeMessage } from "../messages.ts";
 import { teams } from "./teams.ts";
 
 const FACTS = {
@@ -13,10 +13,26 @@ const FACTS = {
   duration_seconds: 5,
   failure_reason: "Token expired",
   consecutive_failures: 3,
+  incident_id: 12,
+  priority: "P1",
+  title: "The total of a sale is not the sum of its items",
+  detail: "sale 17: expected 1000, found 900",
+  channel: "pagerduty",
+  reason: "The health score was F twice",
 };
 
 Deno.test("every Teams message holds one card that Microsoft's own parser accepts", () => {
-  for (const kind of ["failure", "attempt", "recovered", "disabled"]) {
+  for (
+    const kind of [
+      "failure",
+      "attempt",
+      "recovered",
+      "disabled",
+      "incident_escalated",
+      "page_failed",
+      "safe_mode_on",
+    ]
+  ) {
     const message = JSON.parse(teams.render(composeMessage(kind, FACTS, "https://admin.example")));
     assert.equal(message.type, "message");
     assert.equal(message.attachments.length, 1);

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
-import { composeMessage, MAX_VALUE_LENGTH, type Message } from "./message.ts";
-
-/** A message as plain text, in the form in which its wording was specified. */
-function asText({ title, paragraphs }: Message): string {
-  const texts = paragraphs.map((lines) => lines.map(({ label, value }) => `${label}: ${value}`).join("\n"));
-  return [title, ...texts].join("\n\n");
-}
+import { asText } from "../../testing/message-text.ts";
+import { MAX_VALUE_LENGTH } from "./message.ts";
+import { composeMessage } from "./messages.ts";
 
 Deno.test("a failure says what failed, what is done about it, who must act and how", () => {
   const message = composeMessage("failure", {
