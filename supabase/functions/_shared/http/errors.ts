@@ -8,6 +8,10 @@ const ERRORS = {
     title: "This endpoint needs a valid credential; see the documentation of its authentication",
   },
   "auth.role_required": { status: 403, title: "This endpoint needs a greater role than yours" },
+  "safe_mode.token_wrong": { status: 403, title: "This is not the override token" },
+  "safe_mode.token_blocked": { status: 403, title: "No override token is taken until a new one is set" },
+  "safe_mode.token_missing": { status: 403, title: "No override token is set" },
+  "safe_mode.not_active": { status: 409, title: "The mode is not safe" },
   "request.not_found": {
     status: 404,
     title: "There is nothing at this path; see the documentation of this function",

@@ -1,0 +1,20 @@
+import { systemClock as clock } from "../_shared/adapters/clock.ts";
+import { createDatabase } from "../_shared/adapters/database.ts";
+import { readConfig } from "../_shared/adapters/env.ts";
+import { createLogger } from "../_shared/adapters/logger.ts";
+import { createRoleSource } from "../_shared/adapters/roles.ts";
+import { createRouter } from "../_shared/http/router.ts";
+import { incidentRoutes } from "./routes.ts";
+
+const { project } = readConfig(["project"]);
+
+export default {
+  fetch: createRouter({
+    name: "incidents",
+    keys: project,
+    // Not the internal token: rules' own webhooks bring it, and nobody is to act in the name of the system.
+    roles: createRoleSource(project),
+    logger: createLogger({ clock }),
+    routes: incidentRoutes({ database: createDatabase(project) }),
+  }),
+};
