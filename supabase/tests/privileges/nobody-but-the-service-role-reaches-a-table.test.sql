@@ -24,6 +24,9 @@ drop table public.sealed_notes;
 select private.verify_audit();
 select tests.rule('a');
 select record_events('[{"data": {}}]'), tests.fire('a', 'e1');
+insert into public.incidents (dedup_key, priority, status, source, title, details, snapshot, checked_at, opened_at)
+values ('scan', 'P2', 'AUTO_HEALING', 'scan', 'The scan is late', '{}', '{}', now(), now());
+insert into public.maintenance_windows (starts_at, ends_at, reason) values (now(), now() + interval '1 hour', 'moving');
 
 create temp table reachable as
 select c.oid::regclass as name, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
