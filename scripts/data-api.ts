@@ -8,12 +8,10 @@ import {
 } from "../supabase/functions/_shared/audit/subsystem-logger.ts";
 import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
 
-const TIMEOUT_MS = 30_000;
-
 /** Sends one request to the Data API, such as `GET user_integrations?select=id`, and resolves to its JSON. */
 export type DataApi = <T>(method: string, path: string, body?: unknown) => Promise<T>;
 
-const NEEDED = {
+const PURPOSES = {
   SUPABASE_URL: "the project's address",
   SUPABASE_SECRET_KEY: "one of its secret keys",
   TOKEN_ENCRYPTION_KEYS: "the same as its functions have",
@@ -25,16 +23,8 @@ const NEEDED = {
  * @throws {Error} naming everything that is missing
  */
 export function openProject(): { api: DataApi; vault: TokenVault; audit: SubsystemLogger } {
-  const missing = Object.entries(NEEDED).filter(([name]) => !Deno.env.get(name));
-  if (missing.length > 0) {
-    const names = missing.map(([name, purpose]) => `${name} (${purpose})`).join(", ");
-    throw new Error(`The environment lacks ${names}. For the local stack: . .stack/env`);
-  }
-  const config = readConfig(["project", "tokenKeys"], (name) => {
-    return name === "SUPABASE_SECRET_KEYS"
-      ? JSON.stringify({ default: Deno.env.get("SUPABASE_SECRET_KEY") })
-      : Deno.env.get(name);
-  });
+  requireVariables(["SUPABASE_URL", "SUPABASE_SECRET_KEY", "TOKEN_ENCRYPTION_KEYS"]);
+  const config = readConfig(["project", "tokenKeys"], lookup);
   return {
     api: dataApi(config.project),
     vault: createTokenVault(config.tokenKeys),
@@ -42,13 +32,37 @@ export function openProject(): { api: DataApi; vault: TokenVault; audit: Subsyst
   };
 }
 
-function dataApi({ url, secretKey }: { url: string; secretKey: string }): DataApi {
+/**
+ * Opens only the tables and functions of the project that `SUPABASE_URL` and `SUPABASE_SECRET_KEY` name.
+ *
+ * @param timeoutMs limit of one request in milliseconds
+ * @throws {Error} naming everything that is missing
+ */
+export function openDataApi(timeoutMs: number): DataApi {
+  requireVariables(["SUPABASE_URL", "SUPABASE_SECRET_KEY"]);
+  return dataApi(readConfig(["project"], lookup).project, timeoutMs);
+}
+
+function requireVariables(names: (keyof typeof PURPOSES)[]): void {
+  const missing = names.filter((name) => !Deno.env.get(name)).map((name) => `${name} (${PURPOSES[name]})`);
+  if (missing.length === 0) return;
+  throw new Error(`The environment lacks ${missing.join(", ")}. For the local stack: . .stack/env`);
+}
+
+/** The one key that a person has stands for the set that a function has. */
+function lookup(name: string): string | undefined {
+  return name === "SUPABASE_SECRET_KEYS"
+    ? JSON.stringify({ default: Deno.env.get("SUPABASE_SECRET_KEY") })
+    : Deno.env.get(name);
+}
+
+function dataApi({ url, secretKey }: { url: string; secretKey: string }, timeoutMs = 30_000): DataApi {
   return async <T>(method: string, path: string, body?: unknown) => {
     const response = await fetch(`${url}/rest/v1/${path}`, {
       method,
       headers: { apikey: secretKey, "content-type": "application/json", prefer: "return=representation" },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     }).catch((error) => {
       throw new Error(`The project at ${url} does not answer: ${error.message}`);
     });
