@@ -222,6 +222,16 @@ export interface Firing {
   runs: { id: string; position: number }[];
 }
 
+/** The mode of the whole platform. Nothing of it is remembered: a change counts for the very next question. */
+export interface SystemMode {
+  /**
+   * Whether it is safe mode, in which nothing may be written or sent that has an effect.
+   *
+   * @throws {DatabaseError} when it cannot be read: then nobody knows, and nothing may be done either
+   */
+  isSafe(): Promise<boolean>;
+}
+
 /** Who may do what: `viewer` reads, `operator` also acts, `admiral` also decides about the platform. */
 export type Role = "viewer" | "operator" | "admiral";
 

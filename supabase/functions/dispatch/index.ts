@@ -7,12 +7,22 @@ import { createLogger } from "../_shared/adapters/logger.ts";
 import { createEndpoint } from "../_shared/http/endpoint.ts";
 import { dispatchOutbox } from "./dispatch-outbox.ts";
 
-const config = readConfig(["project", "internalToken", "privateHosts", "secretUrls", "dashboardUrl"]);
+const config = readConfig([
+  "project",
+  "internalToken",
+  "privateHosts",
+  "secretUrls",
+  "pager",
+  "dashboardUrl",
+]);
+const { dashboardUrl } = config;
+const source = new URL(config.project.url).host;
 const logger = createLogger({ clock });
 const deps = {
   database: createDatabase(config.project),
   egress: createEgress(config),
-  ...{ clock, logger, dashboardUrl: config.dashboardUrl },
+  ...{ clock, logger, dashboardUrl },
+  pager: config.pager && { ...config.pager, source, dashboardUrl },
   urls: { slack: config.secretUrls.SLACK_WEBHOOK_URL, teams: config.secretUrls.MICROSOFT_TEAMS_WEBHOOK_URL },
 };
 
@@ -20,6 +30,7 @@ export default {
   fetch: createEndpoint({
     name: "dispatch",
     auth: "secret",
+    inSafeMode: "open",
     keys: config.project,
     internalToken: config.internalToken,
     logger,

@@ -12,6 +12,7 @@ export default {
   fetch: createEndpoint({
     name: "integration-self-heal",
     auth: "secret",
+    inSafeMode: "open",
     keys: config.project,
     internalToken: config.internalToken,
     logger,

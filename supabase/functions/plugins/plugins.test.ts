@@ -29,7 +29,7 @@ export default { fetch: createPluginsEndpoint([
   { id: "waits", description: "", events: on(() => new Promise(() => {})) },
   { id: "loops", description: "", events: on(() => { for (;;); }) },
   { id: "exits", description: "", events: on(() => Deno.exit(0)) },
-], 500) };
+], { timeLimitMs: 500, mode: { isSafe: () => Promise.resolve(false) } }) };
 `;
 const project = await testProject({
   "config.toml": "[functions.plugins]\nverify_jwt = false\n",

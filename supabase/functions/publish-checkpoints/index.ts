@@ -11,6 +11,7 @@ export default {
   fetch: createEndpoint({
     name: "publish-checkpoints",
     auth: "secret",
+    inSafeMode: "open",
     keys: config.project,
     internalToken: config.internalToken,
     logger: deps.logger,

@@ -13,6 +13,7 @@ export default {
   fetch: createEndpoint({
     name: "run-rules",
     auth: "secret",
+    inSafeMode: "open",
     keys: config.project,
     internalToken: config.internalToken,
     logger: deps.logger,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { DatabaseError, EgressError, type Logger } from "../ports.ts";
 import { createEndpoint, type EndpointOptions } from "./endpoint.ts";
 import { HttpError } from "./errors.ts";
+import { fakeMode } from "../testing/fake-mode.ts";
 
 const KEYS = {
   url: "https://project.test",
@@ -36,6 +37,7 @@ function build<Input>(options: Partial<EndpointOptions<Input>> = {}) {
     keys: KEYS,
     internalToken: INTERNAL_TOKEN,
     logger,
+    mode: fakeMode(),
     schema: z.object({ name: z.string() }) as unknown as z.ZodType<Input>,
     handler: (input, { caller, rawBody }) => {
       handled.push({ input, caller, rawBody: new TextDecoder().decode(rawBody) });

@@ -8,6 +8,10 @@ const ERRORS = {
     title: "This endpoint needs a valid credential; see the documentation of its authentication",
   },
   "auth.role_required": { status: 403, title: "This endpoint needs a greater role than yours" },
+  "safe_mode.active": {
+    status: 503,
+    title: "The platform is in safe mode and takes no writes; send the request again when it is over",
+  },
   "safe_mode.token_wrong": { status: 403, title: "This is not the override token" },
   "safe_mode.token_blocked": { status: 403, title: "No override token is taken until a new one is set" },
   "safe_mode.token_missing": { status: 403, title: "No override token is set" },
@@ -36,6 +40,9 @@ const ERRORS = {
   },
   "internal": { status: 500, title: "Something unexpected failed; quote the request id when you report it" },
 } satisfies Record<string, { status: number; title: string }>;
+
+/** Seconds after which a request that safe mode refused may be sent again. */
+const SAFE_MODE_PAUSE = "60";
 
 export type ErrorCode = keyof typeof ERRORS;
 
@@ -88,7 +95,11 @@ export function toPublicError(error: unknown): PublicError {
 /** The answer that tells a caller about a failure. */
 export function errorResponse(shown: PublicError, requestId: string): Response {
   const { status, code, message, details } = shown;
-  const headers = { ...(status === 401 && { "www-authenticate": "Bearer" }), ...shown.headers };
+  const headers = {
+    ...(status === 401 && { "www-authenticate": "Bearer" }),
+    ...(code === "safe_mode.active" && { "retry-after": SAFE_MODE_PAUSE }),
+    ...shown.headers,
+  };
   return Response.json({ error: { code, message, details, request_id: requestId } }, { status, headers });
 }
 

@@ -16,6 +16,11 @@ export interface Context {
 /** How requests of one kind are answered. */
 export interface Handling<Input> {
   auth: Auth;
+  /**
+   * `open`: answered in safe mode, too, as it only keeps account of what happens, or is the way out. Otherwise safe mode
+   * refuses every method but GET.
+   */
+  inSafeMode?: "open";
   /** The shape of the input. Without it the body is not parsed, and the handler works on `context.rawBody`. */
   schema?: z.ZodType<Input>;
   /** What the schema sees of the request; the parsed body unless given. A request without a body has `{}`. */
@@ -38,6 +43,11 @@ export interface Route<Input = unknown> extends Handling<Input> {
 /** A route among others: only its own handler has to know the type of its input. */
 export function route<Input = undefined>(route: Route<Input>): Route {
   return route as Route;
+}
+
+/** Whether safe mode closes a route. */
+export function isClosedInSafeMode({ method, inSafeMode }: Route): boolean {
+  return method !== "GET" && inSafeMode !== "open";
 }
 
 /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
-import { DatabaseError, type Role, type RoleSource } from "../ports.ts";
+import { DatabaseError, type Role, type RoleSource, type SystemMode } from "../ports.ts";
+import { fakeMode } from "../testing/fake-mode.ts";
 import { recordingLogger } from "../testing/recording-logger.ts";
 import { actorOf, type Auth, type Caller } from "./authenticate.ts";
 import { route } from "./route.ts";
@@ -25,7 +26,7 @@ const roles: RoleSource = {
   },
 };
 
-function build(routes = houses()) {
+function build(routes = houses(), mode: SystemMode = fakeMode()) {
   const logger = recordingLogger();
   const router = createRouter({
     name: "houses",
@@ -34,6 +35,7 @@ function build(routes = houses()) {
     roles,
     logger,
     routes,
+    mode,
   });
   return {
     lines: logger.lines,
@@ -262,4 +264,77 @@ Deno.test("the audit log's actor is the user, the key by its name, or the system
 Deno.test("a route for users without a source of roles is refused when the function starts", () => {
   const options = { name: "houses", keys: KEYS, logger: recordingLogger(), routes: houses() };
   assert.throws(() => createRouter(options), /houses asks for a role/);
+});
+
+Deno.test("in safe mode everything but reading is 503 and says when to come again, whoever asks", async () => {
+  const { call, lines } = build(houses(), fakeMode(true));
+  const writes: [string, string, unknown?][] = [
+    ["POST", "/houses", { rooms: 1 }],
+    ["DELETE", "/houses/7"],
+    ["POST", "/houses/7/sell"],
+  ];
+  for (const headers of [SECRET, signedIn("admiral"), { "x-internal-token": INTERNAL_TOKEN }]) {
+    for (const [method, path, body] of writes) {
+      const response = await call(method, path, headers, body);
+      assert.equal(response.headers.get("retry-after"), "60");
+      assert.deepEqual(await errorOf(response), { status: 503, code: "safe_mode.active" });
+    }
+  }
+  assert.equal(lines.length, 9);
+  for (const method of ["GET", "HEAD", "OPTIONS"]) assert.ok((await call(method, "/houses")).ok, method);
+});
+
+Deno.test("what is open in safe mode works in it, without a question", async () => {
+  const mode = fakeMode(true);
+  const open = houses().map((house) => ({ ...house, inSafeMode: "open" as const }));
+  const { call } = build(open, mode);
+  assert.equal((await call("POST", "/houses", SECRET, { rooms: 1 })).status, 200);
+  assert.equal((await call("DELETE", "/houses/7")).status, 200);
+  assert.equal(mode.asked, 0);
+});
+
+Deno.test("every write asks for the mode anew, and only after it is clear that it could be done", async () => {
+  const mode = fakeMode();
+  const { call } = build(houses(), mode);
+  const sell = async () => (await call("POST", "/houses/7/sell")).status;
+  assert.equal(await sell(), 200);
+  mode.safe = true;
+  assert.equal(await sell(), 503);
+  mode.safe = false;
+  assert.equal(await sell(), 200);
+  assert.equal(mode.asked, 3);
+  await call("GET", "/houses");
+  await call("POST", "/houses", {}, { rooms: 1 });
+  await call("POST", "/houses", signedIn("viewer"), { rooms: 1 });
+  await call("POST", "/houses", SECRET, { rooms: "3" });
+  await call("PUT", "/houses", SECRET, {});
+  assert.equal(mode.asked, 3);
+});
+
+Deno.test("when the mode cannot be read nothing is written, and it is not called safe mode", async () => {
+  let sold = 0;
+  const sell = route({
+    ...{ method: "POST", path: "/houses/:id/sell", auth: "operator" },
+    handler: () => Promise.resolve({ sold: ++sold }),
+  });
+  const unreadable = () => Promise.reject(new DatabaseError("database.unreachable", "canary", 503));
+  const response = await build([sell], { isSafe: unreadable }).call("POST", "/houses/7/sell");
+  assert.deepEqual(await errorOf(response), { status: 503, code: "database.unreachable" });
+  assert.equal(sold, 0);
+});
+
+Deno.test("a guarded table that refuses a write in the last moment answers as the pipeline does", async () => {
+  const refuse = () => Promise.reject(new DatabaseError("safe_mode.active", "receipts is guarded", 503));
+  const route1 = route({ method: "POST", path: "/houses", auth: "operator", handler: refuse });
+  const response = await build([route1]).call("POST", "/houses");
+  assert.equal(response.headers.get("retry-after"), "60");
+  assert.deepEqual(await errorOf(response), { status: 503, code: "safe_mode.active" });
+});
+
+Deno.test("a route that safe mode closes is refused when the function starts without a mode", () => {
+  const options = { name: "houses", keys: KEYS, logger: recordingLogger(), roles };
+  const create = (routes: ReturnType<typeof houses>) => () => createRouter({ ...options, routes });
+  assert.throws(create(houses()), /houses is closed in safe mode/);
+  create(houses().filter(({ method }) => method === "GET"))();
+  create(houses().map((house) => ({ ...house, inSafeMode: "open" as const })))();
 });

@@ -1,4 +1,4 @@
-import type { Logger } from "../ports.ts";
+import type { Logger, SystemMode } from "../ports.ts";
 import {
   type Auth,
   authenticate,
@@ -9,7 +9,7 @@ import {
 } from "./authenticate.ts";
 import { errorResponse, HttpError, type PublicError, toPublicError } from "./errors.ts";
 import { parseJson, readBody } from "./read-body.ts";
-import { createFinder, type Route } from "./route.ts";
+import { createFinder, isClosedInSafeMode, type Route } from "./route.ts";
 import { validate } from "./validate.ts";
 
 /** Browsers may call every endpoint: what protects it is the key, not the origin. */
@@ -29,11 +29,13 @@ export interface RouterOptions extends Credentials {
   name: string;
   logger: Logger;
   routes: Route[];
+  /** Needed unless every route is a `GET` or open in safe mode. */
+  mode?: SystemMode;
 }
 
 /**
- * The one way a request enters: preflight, authentication, path and method, size, JSON, schema, handler, error mapping,
- * and one log line. Answers carry `X-Request-Id` and `Server-Timing`; errors look like
+ * The one way a request enters: preflight, authentication, path and method, size, JSON, schema, mode, handler, error
+ * mapping, and one log line. Answers carry `X-Request-Id` and `Server-Timing`; errors look like
  * `{ "error": { "code", "message", "details"?, "request_id" } }`.
  *
  * To a caller who is not known every path and method that needs a credential looks alike, whether it exists or not.
@@ -42,6 +44,9 @@ export function createRouter(options: RouterOptions): (request: Request) => Prom
   const { name, roles, routes } = options;
   if (!roles && routes.some(({ auth }) => isRole(auth))) {
     throw new TypeError(`A route of ${name} asks for a role: give the router a source of roles`);
+  }
+  if (!options.mode && routes.some(isClosedInSafeMode)) {
+    throw new TypeError(`A route of ${name} is closed in safe mode: give the router the system's mode`);
   }
   const find = createFinder(routes);
   const leastAuth = WEAKEST_FIRST.find((auth) => routes.some((route) => route.auth === auth)) ?? "none";
@@ -63,7 +68,7 @@ export function createRouter(options: RouterOptions): (request: Request) => Prom
       requireRole(run.caller, auth);
       lap(run, "auth");
       if (found instanceof HttpError) throw found;
-      response = await handle(request, { ...found, caller: run.caller }, run);
+      response = await handle(request, { ...found, caller: run.caller }, run, options.mode);
     } catch (error) {
       failure = { error, shown: toPublicError(error) };
       response = errorResponse(failure.shown, run.requestId);
@@ -79,11 +84,16 @@ async function handle(
   request: Request,
   { route, params, caller }: { route: Route; params: Record<string, string>; caller: Caller },
   run: Run,
+  mode: SystemMode | undefined,
 ): Promise<Response> {
   const { schema, handler, input: select = (body) => body } = route;
   const rawBody = await readBody(request, route.maxBytes ?? 64 * 1024, route.bodyTimeoutMs ?? 10_000);
   const input = schema && validate(schema, select(parseJson(rawBody), new URL(request.url), params));
   lap(run, "read");
+  if (isClosedInSafeMode(route)) {
+    if (await mode!.isSafe()) throw new HttpError("safe_mode.active");
+    lap(run, "mode");
+  }
 
   const result = await handler(input, { request, rawBody, caller, params, requestId: run.requestId });
   return result instanceof Response ? result : Response.json(result);
