@@ -25,14 +25,14 @@ export function systemModeRoutes({ database }: { database: Database }): Route[] 
       handler: () => database.rpc("read_system_mode"),
     }),
     route({
-      ...{ method: "POST", path: "/system-mode/safe", auth: "admiral", schema: enterRequest },
+      ...{ ...change("POST"), schema: enterRequest },
       handler: ({ reason, enabledBy }, { caller }) =>
         database.rpc("enter_safe_mode", {
           ...{ p_reason: reason, p_enabled_by: enabledBy, p_actor: actorOf(caller) },
         }),
     }),
     route({
-      ...{ method: "DELETE", path: "/system-mode/safe", auth: "admiral", schema: leaveRequest },
+      ...{ ...change("DELETE"), schema: leaveRequest },
       async handler({ overrideToken, disabledBy }, { caller }) {
         const leaving = await database.rpc<Leaving>("leave_safe_mode", {
           ...{ p_override_token: overrideToken, p_disabled_by: disabledBy, p_actor: actorOf(caller) },
@@ -42,4 +42,9 @@ export function systemModeRoutes({ database }: { database: Database }): Route[] 
       },
     }),
   ];
+}
+
+/** Both stay open in safe mode: one is the way out, the other makes an automatic safe mode a person's. */
+function change(method: "POST" | "DELETE") {
+  return { method, path: "/system-mode/safe", auth: "admiral", inSafeMode: "open" } as const;
 }
