@@ -1,7 +1,8 @@
 /** A throw-away stack with a receiver of webhooks, and the calls that tests of rules make. */
-import { createClient } from "@supabase/supabase-js";
 import { listen, readBody } from "../demo/listen.ts";
+import type { Role } from "../../supabase/functions/_shared/ports.ts";
 import type { Stack } from "../stack/stack.ts";
+import { type SignedIn, signIn } from "./sign-in.ts";
 import { testStack } from "./stack.ts";
 
 /** A request that the receiver got. */
@@ -34,7 +35,7 @@ export interface Rules {
   /** Saves a rule that sends every event with its own `test` to the receiver, with the given changes; returns its id. */
   save(changes?: Record<string, unknown>): Promise<string>;
   /** Signs a user up, with a role or none; returns what he sends to be recognised. */
-  signIn(role?: "viewer" | "operator" | "admiral"): Promise<{ id: string; headers: Record<string, string> }>;
+  signIn(role?: Role): Promise<SignedIn>;
   /** Takes all rules out of the way of the next test. */
   archiveAll(): Promise<void>;
   stop(): Promise<void>;
@@ -71,17 +72,7 @@ export async function startRules(env: Record<string, string> = {}): Promise<Rule
       if (status !== 201) throw new Error(`The rule was not saved: ${JSON.stringify(body)}`);
       return rule.id;
     },
-    async signIn(role) {
-      const client = createClient(stack.url, stack.secrets.publishableKey, {
-        auth: { persistSession: false, autoRefreshToken: false },
-      });
-      const email = `${crypto.randomUUID()}@example.com`;
-      const { data, error } = await client.auth.signUp({ email, password: crypto.randomUUID() });
-      if (error) throw error;
-      const id = data.user!.id;
-      if (role) await stack.sql`insert into operators (user_id, role) values (${id}, ${role})`;
-      return { id, headers: { authorization: `Bearer ${data.session!.access_token}` } };
-    },
+    signIn: (role) => signIn(stack, role),
     async archiveAll() {
       await stack.sql`update rules set status = 'archived'`;
       received.length = 0;
