@@ -194,6 +194,7 @@ begin
       'incident_id', p_incident.id, 'dedup_key', p_incident.dedup_key, 'priority', p_incident.priority, 'title', p_incident.title,
       'status', p_incident.status, 'attempts', p_incident.attempts, 'opened_at', p_incident.opened_at, 'detail', p_incident.details ->> 'detail',
       'auto_healed', p_incident.auto_healed, 'acknowledged_by', p_incident.acknowledged_by, 'resolved_by', p_incident.resolved_by,
+      'note', p_incident.note,
       'duration_seconds', extract(epoch from coalesce(p_incident.resolved_at, p_now) - p_incident.opened_at)::bigint,
       'count', coalesce((p_incident.details ->> 'count')::bigint, 1)));
 end $$;

@@ -1,0 +1,92 @@
+-- What is wrong right now, wherever it comes from; and what is kept of it when an incident opens.
+
+create index outbox_dead_idx on public.outbox (channel, failed_at) where failed_at is not null;
+comment on index public.outbox_dead_idx is 'Finds the dead letters of the last day.';
+
+create view private.incident_signals with (security_invoker = true) as
+select signal.dedup_key, signal.priority, split_part(signal.dedup_key, ':', 1) as source, signal.title, signal.checked_at,
+  jsonb_build_object('detail', left(signal.detail, 500), 'count', signal.count) as details
+from (
+  select 'integration:' || i.service_name as dedup_key, 'P2' as priority, format('Integration %s is disabled', i.service_name) as title, null::timestamptz as checked_at, i.disabled_reason as detail, 1 as count
+  from public.integrations_master i where not i.enabled and i.disabled_by = 'self-heal'
+  union all
+  select 'scan', 'P2', 'The scan for failures that nobody reported is late', null,
+    'The last one was at ' || to_char(w.scanned_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 1
+  from private.scan_watermark w where w.scanned_until < now() - interval '30 minutes'
+  union all
+  select 'audit:' || a.table_name, 'P1', format('Table %s is not proved to be as it was', a.table_name), null, (array_agg(a.detail order by a.at desc))[1], count(*)
+  from (
+    select d.table_name, d.detail, d.found_at as at from public.audit_damage d where d.over_at is null
+    union all
+    select r.table_name, r.detail, r.refused_at from public.audit_refusals r
+  ) a group by a.table_name
+  union all
+  select 'delivery:' || c.name, 'P3', format('Messages to %s were given up', c.name), null, (array_agg(o.last_error order by o.failed_at desc))[1], count(*)
+  from public.notification_channels c join public.outbox o on o.channel = c.name
+  where c.enabled and c.purpose in ('people', 'pages') and o.failed_at > now() - interval '1 day'
+  group by c.name
+) signal;
+comment on view private.incident_signals is 'What is wrong at this moment, one row for each thing that people would follow as one incident.';
+comment on column private.incident_signals.dedup_key is 'What is wrong, for example invariant:NO_NEGATIVE_STOCK; equal things are one row.';
+comment on column private.incident_signals.priority is 'P1 to P4.';
+comment on column private.incident_signals.source is 'The dedup_key up to its colon.';
+comment on column private.incident_signals.title is 'In one line.';
+comment on column private.incident_signals.checked_at is 'When it was last looked at; null: it is looked at with each query.';
+comment on column private.incident_signals.details is '{detail: a sentence, count: of how many things}.';
+
+create function private.is_watched(p_incident public.incidents) returns boolean
+language plpgsql stable set search_path = '' as $$
+declare
+  v_name text := substr(p_incident.dedup_key, length(p_incident.source) + 2);
+begin
+  return case p_incident.source
+    when 'integration' then exists (select from public.integrations_master i where i.service_name = v_name and i.enabled)
+    when 'timer' then exists (select from public.timers t where t.name = v_name and t.enabled)
+    when 'audit' then exists (select from public.immutable_tables t where t.name = v_name)
+    when 'delivery' then exists (select from public.notification_channels c where c.name = v_name and c.enabled)
+    else true
+  end;
+end $$;
+comment on function private.is_watched(public.incidents) is
+  'Whether what an incident is about would still be a signal if it were wrong: not when it was removed, switched off or, an integration, disabled by a person.';
+
+create function private.cut(p_value jsonb, p_characters integer) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case when length(p_value::text) > p_characters then to_jsonb(left(p_value::text, p_characters)) else p_value end;
+end $$;
+comment on function private.cut(jsonb, integer) is 'A value, or the beginning of its text when that is longer than so many characters.';
+
+create function private.entry_json(p_entry public.audit_log) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return jsonb_build_object('created_at', p_entry.created_at, 'subsystem', p_entry.subsystem, 'actor', p_entry.actor, 'action', p_entry.action,
+    'resource', p_entry.resource, 'result', p_entry.result, 'payload', private.cut(p_entry.payload, 200));
+end $$;
+comment on function private.entry_json(public.audit_log) is 'An entry of the audit log as snapshots keep it.';
+
+create function private.platform_snapshot() returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return jsonb_build_object(
+    'recent', (select coalesce(jsonb_agg(private.entry_json(a) order by a.immutable_seq desc), '[]')
+               from (select * from public.audit_log l order by l.immutable_seq desc limit 10) a));
+end $$;
+comment on function private.platform_snapshot() is 'The part of a snapshot that is the same whatever is wrong: {mode, drift, health, recent}, where recent are the newest 10 entries of the audit log.';
+
+create function private.signal_snapshot(p_signal private.incident_signals) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_name text := substr(p_signal.dedup_key, length(p_signal.source) + 2);
+  v_resource text := case p_signal.source when 'audit' then 'table:' || v_name when 'invariant-error' then 'invariant:' || v_name else p_signal.dedup_key end;
+begin
+  return jsonb_build_object(
+    'history', (select coalesce(jsonb_agg(private.entry_json(a) order by a.immutable_seq desc), '[]')
+                from (select * from public.audit_log l where l.resource = v_resource order by l.immutable_seq desc limit 20) a));
+end $$;
+comment on function private.signal_snapshot(private.incident_signals) is
+  'The other part: {history, violations}, the newest 20 entries of the audit log about what is wrong, and up to 20 rows that violate an invariant.';
+
+revoke execute on function private.is_watched(public.incidents), private.cut(jsonb, integer), private.entry_json(public.audit_log),
+  private.platform_snapshot(), private.signal_snapshot(private.incident_signals)
+  from public, anon, authenticated, service_role;
