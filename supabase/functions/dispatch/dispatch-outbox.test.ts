@@ -3,24 +3,32 @@ import { type EgressRequest, type EgressResponse } from "../_shared/ports.ts";
 import { dispatchOutbox } from "./dispatch-outbox.ts";
 
 const URLS = { slack: "https://hooks.slack.example/1", teams: "https://teams.example/1" };
+const PAGER = { url: "https://pager.example/v2/enqueue", routingKey: "0123456789abcdef0123456789abcdef" };
 const ATTEMPT = { service_name: "crm", action_taken: "Repeating the call", retry_count: 1 };
 const OK: EgressResponse = { status: 200, headers: {}, body: "ok" };
 
 interface FakeOptions {
   urls?: Record<string, string>;
-  /** Messages of channel slack, batch by batch. */
+  pager?: typeof PAGER | null;
+  /** The channel that has messages, and these, batch by batch. */
+  channel?: string;
   batches?: { id: number; kind: string; payload: unknown; attempts: number }[][];
   answer?: (request: EgressRequest) => Promise<EgressResponse> | EgressResponse;
   leaseLost?: boolean;
 }
 
 /** The outbox and the receivers in memory, with everything that they were asked. */
-function fakes({ urls = URLS, batches = [], answer = () => OK, leaseLost = false }: FakeOptions) {
+function fakes(
+  { urls = URLS, pager = PAGER, channel = "slack", batches = [], answer = () => OK, leaseLost = false }:
+    FakeOptions,
+) {
   const calls: { name: string; args: Record<string, unknown> }[] = [];
   const sent: EgressRequest[] = [];
   let now = 0;
   const deps: Parameters<typeof dispatchOutbox>[0] = {
     urls,
+    pager,
+    projectHost: "abc.supabase.co",
     dashboardUrl: null,
     clock: { now: () => now, sleep: () => Promise.reject(new Error("nothing here waits")) },
     logger: { info() {}, warn() {}, error() {} },
@@ -36,8 +44,8 @@ function fakes({ urls = URLS, batches = [], answer = () => OK, leaseLost = false
         calls.push({ name, args });
         if (name === "reject_outbox") return 2 as T;
         if (name === "finish_outbox") return !leaseLost as T;
-        const messages = (args.p_channels as string[])[0] === "slack" ? batches.shift() : undefined;
-        return (messages ? [{ channel: "slack", epoch: 7, messages }] : []) as T;
+        const messages = (args.p_channels as string[])[0] === channel ? batches.shift() : undefined;
+        return (messages ? [{ channel, epoch: 7, messages }] : []) as T;
       },
     },
   };
@@ -113,15 +121,41 @@ Deno.test("no batch is started when time is up", async () => {
   assert.equal(sent.length, 1);
 });
 
-Deno.test("channels without a URL are reported and their messages become dead letters", async () => {
-  const { deps, calls } = fakes({ urls: { slack: URLS.slack } });
+Deno.test("a page is sent to PagerDuty's endpoint with the key and the project's name", async () => {
+  const payload = {
+    action: "resolve",
+    incident_id: 12,
+    dedup_key: "invariant:A",
+    priority: "P1",
+    title: "A is violated",
+  };
+  const { deps, sent, finished } = fakes({
+    channel: "pagerduty",
+    batches: [[{
+      id: 1,
+      kind: "page",
+      payload: { ...payload, opened_at: "2026-11-20T19:30:00Z" },
+      attempts: 0,
+    }]],
+    answer: () => ({ status: 202, headers: {}, body: '{"status":"success","message":"Event processed"}' }),
+  });
+  assert.equal((await dispatchOutbox(deps)).delivered_count, 1);
+  assert.deepEqual(sent.map(({ url, body }) => [url, JSON.parse(body!)]), [[PAGER.url, {
+    ...{ routing_key: PAGER.routingKey, event_action: "resolve" },
+    dedup_key: "abc.supabase.co:invariant:A",
+  }]]);
+  assert.deepEqual(finished()[0]!.p_results, [{ id: 1, outcome: "delivered" }]);
+});
+
+Deno.test("channels without a URL or key are reported and their messages become dead letters", async () => {
+  const { deps, calls } = fakes({ urls: { slack: URLS.slack }, pager: null });
   const result = await dispatchOutbox(deps);
   assert.deepEqual(result, {
     ...{ success: false, delivered_count: 0, retry_count: 0, dead_count: 2 },
-    unconfigured: ["teams"],
+    unconfigured: ["teams", "pagerduty"],
   });
   assert.deepEqual(calls.map(({ name, args }) => [name, args.p_channels]), [
-    ["reject_outbox", ["teams"]],
+    ["reject_outbox", ["teams", "pagerduty"]],
     ["claim_outbox", ["slack"]],
   ]);
 });

@@ -1,7 +1,7 @@
-import { channels as allChannels } from "../_shared/core/notification/channels.ts";
-import type { Channel } from "../_shared/core/notification/channel.ts";
+import { channels } from "../_shared/core/notification/channels.ts";
 import { type Attempt, type Delivery, judgeDelivery } from "../_shared/core/notification/delivery.ts";
 import { composeMessage } from "../_shared/core/notification/messages.ts";
+import { composePage, judgePage } from "../_shared/core/notification/page.ts";
 import { type DrainDeps, drainOutbox, type OutboxMessage } from "../_shared/outbox/drain.ts";
 import { type Egress, EgressError } from "../_shared/ports.ts";
 
@@ -10,14 +10,21 @@ const LEASE_SECONDS = 60;
 const BATCH = 10;
 const SEND_TIMEOUT_MS = 5_000;
 
+/** As in table `notification_channels`. */
+const PAGER = "pagerduty";
+
 export interface DispatchDeps extends DrainDeps {
   egress: Egress;
   /** The incoming webhook's URL of each configured channel, by the channel's name. */
   urls: Record<string, string | undefined>;
+  /** PagerDuty's endpoint and the key that says whom it wakes, or null: nobody is paged. */
+  pager: { url: string; routingKey: string } | null;
+  /** Keeps the pages of this project apart from those of others. */
+  projectHost: string;
   dashboardUrl: string | null;
 }
 
-/** What a run did; `unconfigured` names the channels without a URL, whose messages became dead letters. */
+/** What a run did; `unconfigured` names the channels without a URL or key, whose messages became dead letters. */
 export interface DispatchResult {
   /** True when nothing is left over: neither a message to be sent again nor a dead letter. */
   success: boolean;
@@ -27,8 +34,16 @@ export interface DispatchResult {
   unconfigured: string[];
 }
 
+/** A channel that is configured: where it posts what, and what an answer means. */
+interface Destination {
+  channel: string;
+  url: string;
+  render(message: OutboxMessage): string;
+  judge(attempt: Attempt, earlierAttempts: number, now: Date): Delivery;
+}
+
 /**
- * Tells people what waits in the outbox.
+ * Tells people, and pages whoever is on call, what waits in the outbox.
  *
  * A message is sent at least once: a crash between the receiver's answer and the record of it, and an answer that gets
  * lost, send it again.
@@ -36,15 +51,17 @@ export interface DispatchResult {
  * @throws {DatabaseError}
  */
 export async function dispatchOutbox(deps: DispatchDeps): Promise<DispatchResult> {
-  const [configured, missing] = partition(allChannels, (channel) => Boolean(deps.urls[channel.name]));
-  const unconfigured = missing.map((channel) => channel.name);
+  const configured = destinations(deps);
+  const unconfigured = [...channels.map((channel) => channel.name), PAGER].filter((name) =>
+    !configured.some(({ channel }) => channel === name)
+  );
   const rejected = unconfigured.length > 0
     ? await deps.database.rpc<number>("reject_outbox", { p_channels: unconfigured })
     : 0;
   const counts = await drainOutbox(
-    configured.map((channel) => ({
-      channel: channel.name,
-      deliver: (message) => deliverOne(channel, message, deps),
+    configured.map((destination) => ({
+      channel: destination.channel,
+      deliver: (message) => deliverOne(destination, message, deps),
       batch: BATCH,
       leaseSeconds: LEASE_SECONDS,
     })),
@@ -60,19 +77,41 @@ export async function dispatchOutbox(deps: DispatchDeps): Promise<DispatchResult
   };
 }
 
+function destinations({ urls, pager, projectHost, dashboardUrl }: DispatchDeps): Destination[] {
+  const found: Destination[] = [];
+  for (const channel of channels) {
+    const url = urls[channel.name];
+    if (!url) continue;
+    found.push({
+      channel: channel.name,
+      url,
+      render: ({ kind, payload }) => channel.render(composeMessage(kind, payload, dashboardUrl)),
+      judge: (attempt, earlier, now) => judgeDelivery(attempt, channel.accepts, earlier, now),
+    });
+  }
+  if (pager) {
+    found.push({
+      channel: PAGER,
+      url: pager.url,
+      render: ({ payload }) => composePage(payload, { ...pager, source: projectHost, dashboardUrl }),
+      judge: (attempt, earlier, now) => judgePage(attempt, pager.routingKey, earlier, now),
+    });
+  }
+  return found;
+}
+
 async function deliverOne(
-  channel: Channel,
-  { kind, payload, attempts }: OutboxMessage,
-  { egress, clock, urls, dashboardUrl }: DispatchDeps,
+  { url, render, judge }: Destination,
+  message: OutboxMessage,
+  { egress, clock }: DispatchDeps,
 ): Promise<Delivery> {
   let body: string;
   try {
-    body = channel.render(composeMessage(kind, payload, dashboardUrl));
+    body = render(message);
   } catch (error) {
     return { outcome: "dead", error: `message.invalid: ${(error as Error).message.slice(0, 300)}` };
   }
-  const attempt = await send(egress, urls[channel.name]!, body);
-  return judgeDelivery(attempt, channel.accepts, attempts, new Date(clock.now()));
+  return judge(await send(egress, url, body), message.attempts, new Date(clock.now()));
 }
 
 async function send(egress: Egress, url: string, body: string): Promise<Attempt> {
@@ -89,8 +128,4 @@ async function send(egress: Egress, url: string, body: string): Promise<Attempt>
     if (error instanceof EgressError) return { failed: error.code };
     throw error;
   }
-}
-
-function partition<Item>(items: readonly Item[], belongs: (item: Item) => boolean): [Item[], Item[]] {
-  return [items.filter(belongs), items.filter((item) => !belongs(item))];
 }

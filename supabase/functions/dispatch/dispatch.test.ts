@@ -46,7 +46,7 @@ Deno.test("what was written is taken by Slack and Teams, in order, and sent once
   const { body } = await dispatch();
   assert.deepEqual(body, {
     ...{ success: true, delivered_count: 6, retry_count: 0, dead_count: 0 },
-    unconfigured: [],
+    unconfigured: ["pagerduty"],
   });
   for (const channel of ["slack", "teams"]) {
     const texts = receiver.received.filter((message) => message.channel === channel).map(({ text }) => text);

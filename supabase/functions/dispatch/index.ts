@@ -15,14 +15,12 @@ const config = readConfig([
   "pager",
   "dashboardUrl",
 ]);
-const { dashboardUrl } = config;
-const source = new URL(config.project.url).host;
 const logger = createLogger({ clock });
 const deps = {
   database: createDatabase(config.project),
   egress: createEgress(config),
-  ...{ clock, logger, dashboardUrl },
-  pager: config.pager && { ...config.pager, source, dashboardUrl },
+  ...{ clock, logger, pager: config.pager, dashboardUrl: config.dashboardUrl },
+  projectHost: new URL(config.project.url).host,
   urls: { slack: config.secretUrls.SLACK_WEBHOOK_URL, teams: config.secretUrls.MICROSOFT_TEAMS_WEBHOOK_URL },
 };
 

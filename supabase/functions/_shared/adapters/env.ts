@@ -66,6 +66,15 @@ const sections = {
     SLACK_WEBHOOK_URL: webUrl(z.string()).optional(),
     MICROSOFT_TEAMS_WEBHOOK_URL: webUrl(z.string()).optional(),
   }).transform((env) => env),
+  /** Where pages go and the key that says whom they wake, or null. */
+  pager: z.object({
+    PAGERDUTY_ROUTING_KEY: z.string().optional(),
+    PAGERDUTY_EVENTS_URL: webUrl(z.string()).default("https://events.pagerduty.com/v2/enqueue"),
+  }).transform((env) =>
+    env.PAGERDUTY_ROUTING_KEY
+      ? { routingKey: env.PAGERDUTY_ROUTING_KEY, url: env.PAGERDUTY_EVENTS_URL }
+      : null
+  ),
   /** The language model, or null when no key is set. */
   llm: z.object({
     OPENAI_API_KEY: z.string().optional(),
