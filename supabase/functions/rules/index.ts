@@ -1,6 +1,5 @@
 import { readConfig } from "../_shared/adapters/env.ts";
 import { createRoleSource } from "../_shared/adapters/roles.ts";
-import { createSystemMode } from "../_shared/adapters/system-mode.ts";
 import { createRouter } from "../_shared/http/router.ts";
 import { rulesDeps } from "../_shared/rules/deps.ts";
 import { createRuleEngine } from "../_shared/rules/engine.ts";
@@ -16,7 +15,7 @@ export default {
     // Not the internal token: rules' own webhooks bring it, and nobody is to change rules in the name of the system.
     roles: createRoleSource(config.project),
     logger: parts.logger,
-    mode: createSystemMode(parts.database),
+    mode: parts.mode,
     routes: ruleRoutes({ ...parts, engine: createRuleEngine(parts) }),
   }),
 };

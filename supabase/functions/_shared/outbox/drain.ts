@@ -16,12 +16,15 @@ export interface OutboxMessage {
  * What becomes of a message, as `finish_outbox` takes it. After `retry` the whole channel pauses, so that nothing
  * overtakes the message; `held` makes only this one wait.
  */
-export type Outcome = Delivery | { outcome: "held"; error: string; retry_after_seconds: number };
+type Reported = Delivery | { outcome: "held"; error: string; retry_after_seconds: number };
+
+/** `postponed` was not tried: the message stays as it is, no attempt is counted, and this drain claims no more. */
+export type Outcome = Reported | { outcome: "postponed"; error: string };
 
 type Result = { id: number } & Outcome;
 
-/** How many messages ended in which way. */
-export type Counts = Record<Outcome["outcome"], number>;
+/** How many messages ended in which way; what was postponed is held, too. */
+export type Counts = Record<Reported["outcome"], number>;
 
 export interface DrainDeps {
   database: Database;
@@ -43,7 +46,7 @@ export interface Drain {
 }
 
 /**
- * Delivers what waits for the given channels, channels side by side, each up to its first `retry`.
+ * Delivers what waits for the given channels, channels side by side, each up to its first `retry` or `postponed`.
  *
  * A message is delivered at least once: a worker that dies before its report is recorded leaves it to the next one, and
  * a report that comes after the lease was lost is refused.
@@ -71,7 +74,8 @@ export function deadlineOf(clock: Clock): number {
 /** Delivers a channel's messages, batch by batch, until none is due, one must be repeated or time is up. */
 async function drainChannel(drain: Drain, deps: DrainDeps, deadline: number): Promise<Counts> {
   const counts: Counts = { delivered: 0, retry: 0, held: 0, dead: 0 };
-  while (deps.clock.now() < deadline && counts.retry === 0) {
+  let goesOn = true;
+  while (deps.clock.now() < deadline && goesOn) {
     const [claim] = await deps.database.rpc<{ epoch: number; messages: OutboxMessage[] | null }[]>(
       "claim_outbox",
       { p_channels: [drain.channel], p_limit: drain.batch, p_lease_seconds: drain.leaseSeconds },
@@ -81,11 +85,12 @@ async function drainChannel(drain: Drain, deps: DrainDeps, deadline: number): Pr
     const results = drain.concurrent
       ? await Promise.all(messages.map((message) => deliverOne(drain, message, deps.logger)))
       : await deliverInOrder(drain, messages, deps.logger);
-    for (const { outcome } of results) counts[outcome]++;
+    for (const { outcome } of results) counts[outcome === "postponed" ? "held" : outcome]++;
+    goesOn = !results.some(endsDrain);
     const accepted = await deps.database.rpc<boolean>("finish_outbox", {
       p_channel: drain.channel,
       p_epoch: claim.epoch,
-      p_results: results,
+      p_results: results.filter(({ outcome }) => outcome !== "postponed"),
     });
     if (!accepted) {
       deps.logger.warn("outbox.lease_lost", { channel: drain.channel, messages: results.length });
@@ -95,15 +100,19 @@ async function drainChannel(drain: Drain, deps: DrainDeps, deadline: number): Pr
   return counts;
 }
 
-/** Ends with the first message that must be sent again, so that none overtakes it. */
+/** Ends with the first message that is left to a later drain, so that none overtakes it. */
 async function deliverInOrder(drain: Drain, messages: OutboxMessage[], logger: Logger): Promise<Result[]> {
   const results: Result[] = [];
   for (const message of messages) {
     const result = await deliverOne(drain, message, logger);
     results.push(result);
-    if (result.outcome === "retry") break;
+    if (endsDrain(result)) break;
   }
   return results;
+}
+
+function endsDrain({ outcome }: Result): boolean {
+  return outcome === "retry" || outcome === "postponed";
 }
 
 async function deliverOne(

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { actionContext } from "../testing/action-context.ts";
+import { fakeMode } from "../testing/fake-mode.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
 import { recordingLogger } from "../testing/recording-logger.ts";
-import { DatabaseError, type EgressRequest, type EgressResponse } from "../ports.ts";
+import { DatabaseError, type EgressRequest, type EgressResponse, type SystemMode } from "../ports.ts";
 import { createActionRuns } from "./action-runs.ts";
 import type { ActionRun, EndedRun, RuleStorage } from "./storage.ts";
 
@@ -22,6 +23,8 @@ function queuedRun(changes: Partial<ActionRun> = {}): ActionRun {
   };
 }
 
+const BATCH = 20;
+
 interface Fakes {
   runs: ActionRun[];
   /** How often each run's message was tried before. */
@@ -34,11 +37,12 @@ interface Fakes {
   areForgotten?: boolean;
   /** Runs cannot be read. */
   isDown?: boolean;
+  mode?: SystemMode;
 }
 
 /** Storage and outbox in memory. */
 function build(
-  { runs, attempts = 0, answers = [{}], isLeased, areForgotten, isDown, hasChain }: Fakes,
+  { runs, attempts = 0, answers = [{}], isLeased, areForgotten, isDown, hasChain, mode = fakeMode() }: Fakes,
 ) {
   const requests: EgressRequest[] = [];
   const egress = {
@@ -54,6 +58,7 @@ function build(
   const reported: Record<string, unknown>[] = [];
   const limits: Record<string, number> = {};
   const reads: number[] = [];
+  const claims: string[] = [];
   const waiting = runs.map((run, id) => ({ id, kind: "action", payload: { run_id: run.id }, attempts }));
   const storage = {
     // deno-lint-ignore require-await
@@ -77,9 +82,10 @@ function build(
         return true as T;
       }
       assert.equal(name, "claim_outbox");
+      claims.push((args.p_channels as string[])[0]!);
       limits[(args.p_channels as string[])[0]!] = args.p_limit as number;
       const isDue = !isLeased && waiting.length > 0 && (args.p_channels as string[])[0] === "webhook";
-      return (isDue ? [{ channel: "webhook", epoch: 1, messages: waiting.splice(0) }] : []) as T;
+      return (isDue ? [{ channel: "webhook", epoch: 1, messages: waiting.splice(0, BATCH) }] : []) as T;
     },
   };
   const logger = recordingLogger();
@@ -91,9 +97,19 @@ function build(
     clock,
     logger,
     signingKeys,
+    mode,
     ...(hasChain && { anchor }),
   });
-  return { actionRuns: createActionRuns(storage, deps), egress, ended, reported, limits, reads, logger };
+  return {
+    actionRuns: createActionRuns(storage, deps),
+    egress,
+    ended,
+    reported,
+    limits,
+    reads,
+    claims,
+    logger,
+  };
 }
 
 Deno.test("a run is done with the event's values, recorded, and its message delivered", async () => {
@@ -250,4 +266,53 @@ Deno.test("what fired stays fired when nobody can be asked what came of it", asy
   const results = await actionRuns.resultsOf([crypto.randomUUID()], ["webhook"], 15_000);
   assert.deepEqual([...results], []);
   assert.equal(logger.lines.length, 1);
+});
+
+const claimsOf = (claims: string[], channel: string) => claims.filter((claim) => claim === channel).length;
+
+Deno.test("each send asks for the mode: what safe mode stops is neither sent nor counted, and nothing more is claimed", async () => {
+  let asked = 0;
+  // The mode changes between the seventh and the eighth run of a batch.
+  const mode = { isSafe: () => Promise.resolve(++asked > 7) };
+  const runs = Array.from({ length: 45 }, () => queuedRun());
+  const { actionRuns, egress, ended, reported, claims } = build({ runs, mode });
+  assert.deepEqual(await actionRuns.drain(), { delivered: 7, retry: 0, held: 13, dead: 0 });
+  assert.equal(egress.requests.length, 7);
+  assert.deepEqual(ended.map(({ id }) => id), runs.slice(0, 7).map(({ id }) => id));
+  assert.deepEqual(
+    reported.map(({ id, outcome }) => [id, outcome]),
+    [0, 1, 2, 3, 4, 5, 6].map((id) => [id, "delivered"]),
+  );
+  assert.equal(claimsOf(claims, "webhook"), 1);
+});
+
+Deno.test("when the mode cannot be read nothing is sent, and the run is tried again", async () => {
+  const isSafe = () => Promise.reject(new DatabaseError("database.unreachable", "no answer", 503));
+  const { actionRuns, egress, ended, reported } = build({ runs: [queuedRun()], mode: { isSafe } });
+  await actionRuns.drain();
+  assert.deepEqual([egress.requests, ended, reported[0]!.outcome], [[], [], "held"]);
+  assert.match(String(reported[0]!.error), /^database\.unreachable/);
+});
+
+Deno.test("what the database refuses to write in safe mode is not tried either", async () => {
+  const { actionRuns, ended, reported } = build({
+    runs: [queuedRun()],
+    answers: [new DatabaseError("safe_mode.active", "ledger_allocations is guarded", 503)],
+  });
+  await actionRuns.drain();
+  assert.deepEqual([ended, reported], [[], []]);
+});
+
+Deno.test("whoever waits for a run in safe mode learns at once that it waits", async () => {
+  const stopped = queuedRun();
+  const known = await build({ runs: [stopped], mode: fakeMode(true) }).actionRuns.resultsOf(
+    [stopped.id],
+    ["webhook"],
+    60_000,
+  );
+  assert.match(known.get(stopped.id)!.error!, /^safe_mode\.active: /);
+
+  const unclaimed = build({ runs: [stopped], mode: fakeMode(true), isLeased: true });
+  const left = await unclaimed.actionRuns.resultsOf([stopped.id], ["webhook"], 60_000);
+  assert.deepEqual([left.get(stopped.id)!.state, unclaimed.reads], ["queued", [1]]);
 });

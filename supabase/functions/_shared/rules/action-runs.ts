@@ -61,6 +61,10 @@ export function createActionRuns(storage: RuleStorage, deps: ActionDeps): Action
         return { outcome: "delivered" };
       }
       const outcome = await attempt(run, message.attempts, storage, deps);
+      if (outcome.state === "stopped") {
+        tell({ ...run, error: shortText(outcome.error) });
+        return { outcome: "postponed", error: shortText(outcome.error) };
+      }
       if (outcome.state === "retry" && message.attempts + 1 < MAX_ATTEMPTS) {
         tell({ ...run, error: shortText(outcome.error) });
         return held(outcome.error, message.attempts, outcome.retryAfterSeconds);
@@ -105,7 +109,8 @@ export function createActionRuns(storage: RuleStorage, deps: ActionDeps): Action
         background(draining);
         await Promise.race([draining.catch(() => {}), allTried, sleep(deadline - clock.now())]);
         await readOthers(open, see);
-        if (clock.now() >= deadline) break;
+        // What was not claimed in safe mode will not be, however long it is waited for.
+        if (open.size > 0 && (clock.now() >= deadline || await deps.mode.isSafe())) break;
         await Promise.race([allTried, sleep(POLL_MS)]);
       }
     } catch (error) {

@@ -1,6 +1,15 @@
 import type { z } from "zod";
 import type { RuleEvent } from "../core/rules/rule.ts";
-import type { Anchor, Clock, Database, Egress, Logger, PluginRegistry, PluginRuntime } from "../ports.ts";
+import type {
+  Anchor,
+  Clock,
+  Database,
+  Egress,
+  Logger,
+  PluginRegistry,
+  PluginRuntime,
+  SystemMode,
+} from "../ports.ts";
 
 /** What every action's definition has in common. */
 export interface ActionDefinition {
@@ -23,6 +32,7 @@ export interface ActionDeps {
   pluginRuntime: PluginRuntime;
   /** Absent where no chain is configured: what is anchored is then covered by the audit log's next checkpoint. */
   anchor?: () => Promise<Anchor>;
+  mode: SystemMode;
   clock: Clock;
   logger: Logger;
 }
@@ -49,6 +59,11 @@ export interface ActionContext {
    * @param replaces what must still be stored for that; nothing at all unless given
    */
   saveProgress(progress: Record<string, unknown>, replaces?: unknown): Promise<unknown>;
+  /**
+   * To be called directly before anything that others notice. Rejects in safe mode, and when nobody knows whether it is:
+   * let it. A run that safe mode stopped waits until it is over, and no try is counted.
+   */
+  beforeEffect(): Promise<void>;
   deps: ActionDeps;
 }
 
@@ -69,6 +84,9 @@ export interface Action<Definition extends ActionDefinition> {
   check(definition: Definition, deps: CheckDeps): string[];
   /** What it would do, for people; touches nothing. */
   simulate(rendered: Definition, deps: CheckDeps): Record<string, unknown>;
-  /** Does it. May be called again after a crash or a `retry`: its effect must happen once. A rejection is a `retry`. */
+  /**
+   * Does it. May be called again after a crash or a `retry`: its effect must happen once, and comes behind
+   * `beforeEffect`. A rejection is a `retry`.
+   */
   run(rendered: Definition, context: ActionContext): Promise<ActionOutcome>;
 }

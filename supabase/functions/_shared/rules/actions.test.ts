@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { z } from "zod";
 import { actionContext } from "../testing/action-context.ts";
 import { actionOf, actions } from "./actions.ts";
+import { renderAction } from "./render-action.ts";
 import { createPluginRegistry } from "./plugins/registry.ts";
 
 /** A definition of each type that is complete and has everything that is optional. */
@@ -58,6 +59,24 @@ for (const action of actions) {
     const schema = z.toJSONSchema(action.schema, { io: "input", unrepresentable: "any" });
     assert.equal((schema.properties!.type as { const: string }).const, action.type);
     assert.equal(schema.additionalProperties, false);
+  });
+}
+
+for (const action of actions) {
+  Deno.test(`${action.type} does nothing that others notice before it was allowed to`, async () => {
+    const begun = { transactionId: "0x", rawTransaction: "0x", begunAt: "" };
+    const complete = () => Promise.reject(new Error("Sent without having asked"));
+    const context = actionContext({
+      pluginRegistry: createPluginRegistry(),
+      signingKeys: [btoa("a key of thirty-two bytes, or so")],
+      anchor: () => Promise.resolve({ begin: () => Promise.resolve(begun), complete }),
+    });
+    const event = { ledgerEventId: crypto.randomUUID() };
+    const { encryption: _plain, ...example } = examples[action.type]!;
+    const rendered = renderAction(action.schema.parse(example), event);
+    const stopped = new Error("not now");
+    const run = action.run(rendered, { ...context, event, beforeEffect: () => Promise.reject(stopped) });
+    await assert.rejects(run, stopped);
   });
 }
 

@@ -1,8 +1,18 @@
+import { DatabaseError, type SystemMode } from "../ports.ts";
 import type { ActionDeps, ActionOutcome } from "./action.ts";
 import { actionOf } from "./actions.ts";
 import { errorText } from "./error-text.ts";
 import { renderAction } from "./render-action.ts";
 import type { ActionRun, RuleStorage } from "./storage.ts";
+
+/** Safe mode stopped the run before it had an effect: no try was made. */
+export interface Stopped {
+  state: "stopped";
+  error: string;
+}
+
+/** Also what SQL raises when it finds safe mode where a write would come: that one counts as not tried, too. */
+const SAFE_MODE = "safe_mode.active";
 
 /** One try of a run. Never rejects: what went wrong unexpectedly may go well the next time. */
 export async function attempt(
@@ -10,7 +20,7 @@ export async function attempt(
   attempts: number,
   storage: RuleStorage,
   deps: ActionDeps,
-): Promise<ActionOutcome> {
+): Promise<ActionOutcome | Stopped> {
   const action = actionOf(run.type);
   const definition = action?.schema.safeParse(run.action);
   if (!action || !definition?.success) {
@@ -32,10 +42,17 @@ export async function attempt(
       rule: run.rule,
       event,
       saveProgress: (progress, replaces) => storage.saveProgress(run.id, progress, replaces),
+      beforeEffect: () => refuseInSafeMode(deps.mode),
       deps,
     });
   } catch (error) {
-    const state = (error as { code?: unknown }).code === "template.too_large" ? "failed" : "retry";
+    const { code } = error as { code?: unknown };
+    const state = code === SAFE_MODE ? "stopped" : code === "template.too_large" ? "failed" : "retry";
     return { state, error: errorText(error) };
   }
+}
+
+async function refuseInSafeMode(mode: SystemMode): Promise<void> {
+  if (!await mode.isSafe()) return;
+  throw new DatabaseError(SAFE_MODE, "The platform is in safe mode; it is done when that is over", 503);
 }

@@ -3,6 +3,7 @@ import { createDatabase } from "../adapters/database.ts";
 import { createEgress } from "../adapters/egress.ts";
 import { readConfig } from "../adapters/env.ts";
 import { createLogger } from "../adapters/logger.ts";
+import { createSystemMode } from "../adapters/system-mode.ts";
 import { hostAndPort } from "../core/egress/host-and-port.ts";
 import type { ActionDeps } from "./action.ts";
 import { createPluginRegistry } from "./plugins/registry.ts";
@@ -22,8 +23,10 @@ export function actionDeps(
   const projectUrl = config.project.url.replace(/\/+$/, "");
   const chain = config.anchor;
   const egress = createEgress(config);
+  const database = createDatabase(config.project);
   return {
-    database: createDatabase(config.project),
+    database,
+    mode: createSystemMode(database),
     // The project's own address may be a private one, as on a developer's machine.
     egress: createEgress({ privateHosts: [...config.privateHosts, hostAndPort(projectUrl)] }),
     projectUrl,

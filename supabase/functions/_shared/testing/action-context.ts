@@ -1,5 +1,6 @@
 import type { ActionContext, ActionDeps } from "../rules/action.ts";
 import { fakeClock } from "./fake-clock.ts";
+import { fakeMode } from "./fake-mode.ts";
 import { recordingLogger } from "./recording-logger.ts";
 
 const unexpected = (what: string) => () => {
@@ -20,7 +21,9 @@ export function actionContext(
       if (JSON.stringify(context.run.progress) === JSON.stringify(replaces)) context.run.progress = progress;
       return context.run.progress;
     },
+    beforeEffect: () => Promise.resolve(),
     deps: {
+      mode: fakeMode(),
       database: { rpc: unexpected("the database") },
       egress: { send: unexpected("the network") },
       projectUrl: "https://abc.supabase.co",

@@ -74,12 +74,13 @@ function isNothing(value: unknown): boolean {
  */
 async function anchorOnChain(
   kept: { hash: string },
-  { run, saveProgress, deps }: ActionContext,
+  { run, saveProgress, beforeEffect, deps }: ActionContext,
 ): Promise<ActionOutcome> {
   const chain = await deps.anchor!();
   const begin = async (replaces?: unknown) =>
     await saveProgress({ ...await chain.begin(kept.hash) }, replaces);
   const pending = run.progress ?? await begin();
+  await beforeEffect();
   const { state, ...details } = await chain.complete(pending as PendingAnchor);
   if ("blockNumber" in details) {
     const { transactionId, chainId, blockNumber, blockTime } = details;

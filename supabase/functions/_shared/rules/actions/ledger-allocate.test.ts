@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { type Database, DatabaseError } from "../../ports.ts";
-import type { ActionContext } from "../action.ts";
+import { actionContext } from "../../testing/action-context.ts";
 import { createPluginRegistry } from "../plugins/registry.ts";
 import { type Allocation, type LedgerAllocate, ledgerAllocate } from "./ledger-allocate.ts";
 
@@ -23,8 +23,9 @@ async function run(definition: LedgerAllocate, answer: unknown) {
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as never);
     },
   };
-  const context = { rule: { id: "split" }, event: { eventId: "e1" }, deps: { database } };
-  return { outcome: await ledgerAllocate.run(definition, context as unknown as ActionContext), calls };
+  const context = { ...actionContext({ database }), event: { eventId: "e1" } };
+  context.rule.id = "split";
+  return { outcome: await ledgerAllocate.run(definition, context), calls };
 }
 
 Deno.test("shares, fixed amounts and both are allocations", () => {
@@ -134,4 +135,6 @@ Deno.test("what the database refuses has failed, what it could not answer is tri
     deepEqual(outcome, { state, error: `${error.code}: ${error.message}` });
   }
   await rejects(run(shares(1), new TypeError("a defect")), TypeError);
+  const safeMode = new DatabaseError("safe_mode.active", "ledger_allocations is guarded.", 503);
+  await rejects(run(shares(1), safeMode), safeMode, "safe mode is neither: the run was not tried");
 });

@@ -51,13 +51,14 @@ export const ledgerAllocate: Action<LedgerAllocate> = {
 
   simulate: ({ ledgerEventId, allocations }) => ({ simulated: true, ledgerEventId, allocations }),
 
-  async run({ ledgerEventId, allocations }, { rule, event, deps }): Promise<ActionOutcome> {
+  async run({ ledgerEventId, allocations }, { rule, event, beforeEffect, deps }): Promise<ActionOutcome> {
     if (!uuid.safeParse(ledgerEventId).success) {
       return {
         state: "failed",
         error: "ledger_event.unknown: the event has no UUID where the rule's ledgerEventId looks for one",
       };
     }
+    await beforeEffect();
     try {
       const result = await deps.database.rpc<Record<string, unknown>>("allocate_ledger_event", {
         p_ledger_event_id: ledgerEventId,
@@ -67,7 +68,7 @@ export const ledgerAllocate: Action<LedgerAllocate> = {
       });
       return { state: "succeeded", result };
     } catch (error) {
-      if (!(error instanceof DatabaseError)) throw error;
+      if (!(error instanceof DatabaseError) || error.code === "safe_mode.active") throw error;
       // A repetition is safe: the database allocates once for each ledger event.
       return { state: error.status < 500 ? "failed" : "retry", error: `${error.code}: ${error.message}` };
     }

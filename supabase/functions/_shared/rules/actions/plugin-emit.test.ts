@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import type { PluginOutcome, PluginRuntime } from "../../ports.ts";
-import type { ActionContext } from "../action.ts";
+import { actionContext } from "../../testing/action-context.ts";
 import { createPluginRegistry } from "../plugins/registry.ts";
 import { type PluginEmit, pluginEmit } from "./plugin-emit.ts";
 
@@ -23,8 +23,8 @@ async function run(definition: PluginEmit, answer: PluginOutcome) {
       return Promise.resolve(answer);
     },
   };
-  const context = { run: { id: "run-1", attempts: 0 }, deps: { pluginRegistry, pluginRuntime } };
-  return { outcome: await pluginEmit.run(definition, context as unknown as ActionContext), emitted };
+  const context = actionContext({ pluginRegistry, pluginRuntime }, { id: "run-1" });
+  return { outcome: await pluginEmit.run(definition, context), emitted };
 }
 
 Deno.test("an emission that its plugin takes is in order", () => {

@@ -36,11 +36,12 @@ export const pluginEmit: Action<PluginEmit> = {
     return { simulated: true, pluginId, eventType, payload, ...(problems.length > 0 && { problems }) };
   },
 
-  async run({ pluginId, eventType, payload = {} }, { run, deps }): Promise<ActionOutcome> {
+  async run({ pluginId, eventType, payload = {} }, { run, beforeEffect, deps }): Promise<ActionOutcome> {
     const emission = { pluginId, eventType, payload, runId: run.id };
     const refusal = refusalOf(deps.pluginRegistry, emission);
     if (refusal) return { state: "failed", error: refusal };
 
+    await beforeEffect();
     const outcome = await deps.pluginRuntime.emit(emission, TIME_LIMIT_MS);
     if (outcome.state === "handled") {
       return { state: "succeeded", result: { pluginId, eventType, result: outcome.result } };

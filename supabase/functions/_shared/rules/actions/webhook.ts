@@ -88,7 +88,7 @@ async function write(
 async function send(
   { url, host, own }: { url: string; host: string; own: boolean },
   { contentType, body }: Message,
-  { run, deps }: ActionContext,
+  { run, beforeEffect, deps }: ActionContext,
 ): Promise<EgressResponse | EgressError> {
   const request = { id: run.id, at: deps.clock.now(), body };
   const headers = {
@@ -96,6 +96,7 @@ async function send(
     ...webhookHeaders(request, host, own ? [] : deps.signingKeys),
     ...(own && { "x-internal-token": deps.internalToken }),
   };
+  await beforeEffect();
   try {
     return await deps.egress.send({ url, method: "POST", headers, body, timeoutMs: TIMEOUT_MS });
   } catch (error) {
