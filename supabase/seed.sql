@@ -77,3 +77,50 @@ language sql set search_path = '' as $$
   from public.evaluate_events(jsonb_build_array(jsonb_build_object('id', p_event_id, 'data', '{}'::jsonb)), jsonb_build_array(tests.match(p_rule_id, p_event_id, p_version))) e, jsonb_array_elements(e) f (firing);
 $$;
 comment on function tests.fire(text, text, integer) is 'Reports an event and a match: fired, or why it was suppressed.';
+
+create function tests.all_is_well() returns void
+language sql set search_path = '' as $$
+  update public.timers set enabled = false;
+  update private.scan_watermark set scanned_until = now();
+  update public.notification_channels set enabled = true where name = 'pagerduty';
+$$;
+comment on function tests.all_is_well() is 'Nothing opens an incident but what a test breaks; people can be paged.';
+
+create function tests.break(variadic p_services text[]) returns void
+language sql set search_path = '' as $$
+  insert into public.integrations_master (service_name) select s from unnest(p_services) s on conflict do nothing;
+  update public.integrations_master set enabled = false, disabled_by = 'self-heal', disabled_reason = '3 auth failures in a row', disabled_at = now()
+  where service_name = any (p_services);
+$$;
+comment on function tests.break(text[]) is 'Disables integrations as self-healing does: each is something wrong that people follow as an incident.';
+
+create function tests.mend(variadic p_services text[]) returns void
+language sql set search_path = '' as $$
+  update public.integrations_master set enabled = true, disabled_by = null, disabled_reason = null, disabled_at = null where service_name = any (p_services);
+$$;
+comment on function tests.mend(text[]) is 'Enables integrations again.';
+
+create function tests.at(p_after interval) returns timestamptz
+language sql immutable set search_path = '' as $$
+  select timestamptz '2026-01-01 00:00:00+00' + p_after;
+$$;
+comment on function tests.at(interval) is 'A time of the clock by which tests follow incidents.';
+
+create function tests.follow(p_after interval) returns jsonb
+language sql set search_path = '' as $$
+  select jsonb_object_agg(key, value) filter (where value <> '0') from jsonb_each(public.advance_incidents(tests.at(p_after)));
+$$;
+comment on function tests.follow(interval) is 'Follows incidents at a time of that clock: how many were what, null for nothing.';
+
+create function tests.incident(p_service text) returns public.incidents
+language sql stable set search_path = '' as $$
+  select i from public.incidents i where i.dedup_key = 'integration:' || p_service order by i.id desc limit 1;
+$$;
+comment on function tests.incident(text) is 'The newest incident of an integration.';
+
+create function tests.said(p_service text) returns text
+language sql stable set search_path = '' as $$
+  select string_agg(replace(o.kind, 'incident_', '') || coalesce(' ' || (o.payload ->> 'action'), ''), ', ' order by o.id)
+  from public.outbox o where o.channel in ('slack', 'pagerduty') and o.payload ->> 'dedup_key' = 'integration:' || p_service;
+$$;
+comment on function tests.said(text) is 'What people heard of an integration''s incidents, in order: on one channel, and by pages.';

@@ -149,8 +149,8 @@ begin
   select t.* into v_move from public.incident_transitions t where t.from_status is not distinct from p_incident.status and t.event = p_event;
   if not found then
     raise exception using errcode = 'PT409', hint = 'incident.transition_refused',
-      message = format('Incident %s is %s: it has no "%s". Possible is %s.', p_incident.id, p_incident.status, p_event, coalesce((
-        select string_agg(t.event, ', ' order by t.event) from public.incident_transitions t where t.from_status = p_incident.status), 'nothing, it has ended'));
+      message = format('Incident %s is %s, where "%s" is not possible. Possible: %s.', p_incident.id, p_incident.status, p_event, coalesce((
+        select string_agg(t.event, ', ' order by t.event) from public.incident_transitions t where t.from_status = p_incident.status), 'nothing any more'));
   end if;
   if p_event = 'open' then
     insert into public.incidents (dedup_key, priority, status, source, title, details, snapshot, checked_at, opened_at)
