@@ -77,7 +77,7 @@ create extension plpgsql_check with schema extensions;
 create extension pg_cron;
 grant usage on schema cron to postgres;
 grant select, update on cron.job to postgres;
-grant select on cron.job_run_details to postgres;`;
+grant select, insert, delete on cron.job_run_details to postgres;`;
 
 async function missingPackages(): Promise<string | undefined> {
   if (!await exists(join(binFolder, "postgres"))) return "postgresql-15";
@@ -105,33 +105,43 @@ async function lint(url: string): Promise<PartResult> {
   return { passed: clean ? 1 : 0, failed: clean ? 0 : 1, details: output };
 }
 
-/** Every enabled timer must become a job, and pg_cron must run it with success; the one that seals must have sealed. */
+/**
+ * Every enabled timer must become a job, and pg_cron must run it with success and note that; the one that seals must have
+ * sealed. One that fails must leave nothing behind, and one that hangs must be seen to run.
+ */
 async function timersRun(url: string): Promise<PartResult> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     await sql`insert into public.receipts (payer, amount_minor, currency) values ('ada', 100, 'EUR')`;
+    await sql`
+      insert into public.timers (name, schedule, command, description) values
+        ('failing', '* * * * *', 'insert into public.schedulers values (''left-behind'', ''1 day''); select 1 / 0', ''),
+        ('hanging', '* * * * *', 'select pg_sleep(600)', '')`;
     await sql`select private.install_timers()`;
     const deadline = Date.now() + timersMustRunWithinMs;
     while (true) {
-      const timers = await sql<{ name: string; installed: boolean; runs: number; problem: string | null }[]>`
-        select t.name, j.jobid is not null as installed,
-          count(*) filter (where r.status = 'succeeded')::int as runs,
-          max(r.return_message) filter (where r.status = 'failed') as problem
-        from public.timers t
-        left join cron.job j on j.jobname = t.name and j.schedule = t.schedule and j.command = t.command and j.active
-        left join cron.job_run_details r on r.jobid = j.jobid
-        where t.enabled and t.schedule = '* * * * *'
-        group by t.name, j.jobid`;
-      const waiting = timers.filter((timer) => timer.runs === 0);
-      const failed = waiting.filter((timer) => timer.problem || !timer.installed);
-      const [sealed] = await sql`select from public.audit_blocks where table_name = 'receipts' and rows = 1`;
-      if ((waiting.length === 0 && sealed) || failed.length > 0 || Date.now() > deadline) {
-        const problems = waiting.map((timer) => `${timer.name}: ${timer.problem ?? "never ran"}`);
-        if (!sealed) problems.push("seal-audit: sealed nothing");
+      const checks = await sql<{ name: string; holds: boolean; broken: boolean }[]>`
+        select t.name || ' is a job, and succeeds' as name, t.succeeded_at is not null as holds,
+          j.jobid is null or t.last_error is not null as broken
+        from public.timers t left join cron.job j
+          on j.jobname = t.name and j.schedule = t.schedule and j.command = private.timer_command(t) and j.active
+        where t.enabled and t.schedule = '* * * * *' and t.name not in ('failing', 'hanging')
+        union all
+        select 'seal-audit sealed the receipt',
+          exists (select from public.audit_blocks where table_name = 'receipts' and rows = 1), false
+        union all
+        select 'a timer that fails says why, and leaves nothing behind', t.last_error ~ 'division by zero',
+          t.succeeded_at is not null or exists (select from public.schedulers where name = 'left-behind')
+        from public.timers t where t.name = 'failing'
+        union all
+        select 'a timer that hangs has begun, and not succeeded', t.started_at is not null, t.succeeded_at is not null
+        from public.timers t where t.name = 'hanging'`;
+      const failed = checks.filter(({ holds, broken }) => broken || !holds);
+      if (failed.length === 0 || failed.some(({ broken }) => broken) || Date.now() > deadline) {
         return {
-          passed: timers.length + 1 - problems.length,
-          failed: problems.length,
-          details: problems.join("\n"),
+          passed: checks.length - failed.length,
+          failed: failed.length,
+          details: failed.map(({ name }) => `It does not hold that ${name}`).join("\n"),
         };
       }
       await new Promise((resolve) => setTimeout(resolve, 1_000));

@@ -1,6 +1,6 @@
 -- Where pg_cron is installed the jobs are real; elsewhere a stand-in with pg_cron's signatures takes their place.
 begin;
-select plan(5);
+select plan(10);
 
 create function pg_temp.prepare() returns void language plpgsql as $$
 begin
@@ -13,22 +13,34 @@ begin
   end if;
 end $$;
 select pg_temp.prepare();
-delete from public.timers where name not in ('dispatch', 'self-heal-due');
+create function pg_temp.jobs() returns jsonb language sql as $$
+  select coalesce(jsonb_object_agg(jobname, schedule), '{}') from cron.job where jobname in ('dispatch', 'self-heal-due', 'sweep')
+$$;
 
+delete from public.timers where name not in ('dispatch', 'self-heal-due');
 select is(private.install_timers(), 2, 'every enabled timer becomes a job');
 select is(private.install_timers(), 2, 'doing it again is safe');
-create function pg_temp.jobs() returns jsonb language sql as $$
-  select jsonb_object_agg(jobname, jsonb_build_array(schedule, command)) from cron.job where jobname in ('dispatch', 'self-heal-due')
-$$;
 select is(
-  pg_temp.jobs(), (select jsonb_object_agg(name, jsonb_build_array(schedule, command)) from public.timers), 'the jobs are those of the table');
+  (select jsonb_object_agg(jobname, jsonb_build_array(schedule, command)) from cron.job where jobname in ('dispatch', 'self-heal-due')),
+  (select jsonb_object_agg(name, jsonb_build_array(schedule, private.timer_command(t))) from public.timers t), 'the jobs are those of the table');
+
+insert into public.timers (name, schedule, command, description) values ('sweep', '0 3 * * *', 'select 1', 'Sweeps.');
+select is(pg_temp.jobs() ->> 'sweep', '0 3 * * *', 'a new timer is a job at once');
+update public.timers set command = 'select 2' where name = 'sweep';
+select is((select command from cron.job where jobname = 'sweep'), E'select 2;\nselect private.timer_succeeded(\'sweep\')', 'a new command is taken over at once');
+delete from public.timers where name = 'sweep';
+select is(pg_temp.jobs() ->> 'sweep', null, 'a timer that is gone is no job');
 
 update public.timers set schedule = '*/5 * * * *' where name = 'dispatch';
 update public.timers set enabled = false where name = 'self-heal-due';
-select is(private.install_timers(), 1, 'a timer that is switched off is no job');
-select is(
-  pg_temp.jobs(), (select jsonb_build_object('dispatch', jsonb_build_array('*/5 * * * *', command)) from public.timers where name = 'dispatch'),
-  'its job is removed, and a new schedule is taken over');
+select is(pg_temp.jobs(), '{"dispatch": "*/5 * * * *"}', 'a timer that is switched off is no job, and a new schedule is taken over');
+select is(private.install_timers(), 1, 'switched off it stays at the next install');
+update public.timers set enabled = true where name = 'self-heal-due';
+select is(pg_temp.jobs() ->> 'self-heal-due', '* * * * *', 'until it is switched on again');
+
+delete from cron.job where jobname in ('dispatch', 'self-heal-due');
+select private.timer_succeeded('dispatch');
+select is(pg_temp.jobs(), '{}', 'a turn installs nothing');
 
 select * from finish();
 rollback;
