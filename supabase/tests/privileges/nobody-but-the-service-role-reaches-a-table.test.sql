@@ -13,6 +13,10 @@ insert into public.subsystem_counts values ('acme', 'action', 1, 0, now());
 insert into public.operators (user_id, role) values (tests.id(1), 'viewer');
 insert into public.webhook_receivers (host, public_key)
 values ('a.example', jsonb_build_object('kty', 'EC', 'crv', 'P-256', 'x', repeat('x', 43), 'y', repeat('y', 43)));
+insert into public.invariants (name, priority, check_function) values ('A', 'P1', 'public.unknown');
+insert into public.invariant_violations (invariant, entity, detected_at, seen_at) values ('A', '1', now(), now());
+insert into private.entity_changes (table_name, column_name) values ('public.unknown', 'id');
+select run_invariant('A'), score_drift();
 -- Inner nodes are stored from 1,024 rows on.
 create table public.sealed_notes (note integer);
 select private.make_immutable('public.sealed_notes');
