@@ -12,5 +12,5 @@ export type RunRequest = z.output<typeof runRequest>;
 export const statusRequest = z.strictObject({
   /** How many open violations are shown, the newest first. */
   limit: z.string().regex(/^\d{1,4}$/, "must be a whole number").transform(Number)
-    .pipe(z.number().min(1).max(1_000)).optional(),
+    .pipe(z.number().min(1).max(500)).optional(),
 });
