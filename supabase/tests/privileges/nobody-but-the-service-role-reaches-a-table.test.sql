@@ -31,6 +31,13 @@ select record_events('[{"data": {}}]'), tests.fire('a', 'e1');
 insert into public.incidents (dedup_key, priority, status, source, title, details, snapshot, checked_at, opened_at)
 values ('scan', 'P2', 'AUTO_HEALING', 'scan', 'The scan is late', '{}', '{}', now(), now());
 insert into public.maintenance_windows (starts_at, ends_at, reason) values (now(), now() + interval '1 hour', 'moving');
+insert into public.products (sku, name, price_minor) values ('tea', 'Tea', 100);
+insert into public.customers (name) values ('ada');
+insert into public.sales (total_minor, currency) values (100, 'EUR');
+insert into public.sale_items (sale_id, product_id, quantity, unit_price_minor) select s.id, p.id, 1, 100 from public.sales s, public.products p;
+insert into public.payments (sale_id, amount_minor) select id, 100 from public.sales;
+insert into public.invoices (number, sale_id, amount_minor) select 'R-1', id, 100 from public.sales;
+insert into public."StockLedger" (product_id, kind, quantity) select id, 'receipt', 1 from public.products;
 
 create temp table reachable as
 select c.oid::regclass as name, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -79,8 +86,8 @@ select is(
   array(select format('%s %s', verb, t.name) from reachable t, unnest('{insert, update, delete}'::text[]) verb
     where case verb when 'delete' then has_table_privilege('service_role', t.name, verb) else has_any_column_privilege('service_role', t.name, verb) end order by 1),
   array(select format('%s %s', verb, name) from unnest('{insert, update, delete}'::text[]) verb,
-      unnest('{integration_events, integrations_master, user_integrations}'::text[]) name
-    union all select format('insert %s', name) from unnest('{receipts, ledger_events, call_sessions, rule_events}'::text[]) name order by 1),
+      unnest('{integration_events, integrations_master, user_integrations, products, customers, sales, sale_items, payments, invoices}'::text[]) name
+    union all select format('insert %s', name) from unnest('{receipts, ledger_events, call_sessions, "\"StockLedger\"", rule_events}'::text[]) name order by 1),
   'service_role writes to the project''s own tables only, and into its records and events');
 select is(
   (select array_agg(name::text) from reachable t where has_table_privilege('service_role', t.name, 'select') <> (name::text not like 'private.%')), null,
