@@ -141,7 +141,7 @@ begin
 end $$;
 comment on function private.install_watches() is 'Creates the triggers that enabled invariants need, and drops those that none needs any more.';
 
-create function private.is_watched(p_watches jsonb) returns boolean
+create function private.changes_are_recorded(p_watches jsonb) returns boolean
 language plpgsql stable set search_path = '' as $$
 begin
   return not exists (
@@ -151,7 +151,7 @@ begin
       where t.tgrelid = w.relation and t.tgname like format('entity\_changes\_%s\_%%', w.attnum)
         and t.tgfoid = 'private.record_changes'::regproc and t.tgenabled = 'A'));
 end $$;
-comment on function private.is_watched(jsonb) is 'Whether every change of what is watched is recorded now: all tables, columns and triggers are there.';
+comment on function private.changes_are_recorded(jsonb) is 'Whether every change of what is watched is recorded now: all tables, columns and triggers are there.';
 
 create function private.current_watermark() returns pg_snapshot
 language plpgsql stable set search_path = '' as $$
@@ -197,5 +197,5 @@ end $$;
 comment on function private.forget_changes(timestamptz) is 'Deletes the changes that every invariant has seen.';
 
 revoke execute on function private.record_changes(), private.watched_columns(jsonb), private.qualified_watches(jsonb),
-  private.watch_column(regclass, smallint, text, text), private.install_watches(), private.is_watched(jsonb), private.current_watermark(),
+  private.watch_column(regclass, smallint, text, text), private.install_watches(), private.changes_are_recorded(jsonb), private.current_watermark(),
   private.estimated_entities(jsonb), private.forget_changes(timestamptz) from public, anon, authenticated, service_role;

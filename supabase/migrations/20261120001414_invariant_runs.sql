@@ -47,7 +47,7 @@ begin
     when p_invariant.watermark is null then 'first'
     when p_invariant.truncated then 'truncated'
     when pg_snapshot_xmax(p_invariant.watermark) > pg_snapshot_xmax(p_watermark) then 'restored'
-    when not private.is_watched(p_invariant.watches) then 'unseen'
+    when not private.changes_are_recorded(p_invariant.watches) then 'unseen'
     when p_mode = 'auto' and p_invariant.full_at < v_recheck_before
       and not exists (select from public.invariants i where i.enabled and i.watches <> '{}' and (i.full_at, i.name) < (p_invariant.full_at, p_invariant.name))
       and not exists (select from public.invariant_runs r where r.reason = 'recheck' and r.started_at > p_now - interval '1 minute') then 'recheck'
@@ -107,13 +107,6 @@ begin
 end $$;
 comment on function private.invariant_error(text, text) is 'What went wrong, as it is stored and answered.';
 
-create function private.cut_details(p_details jsonb) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-begin
-  return case when octet_length(p_details::text) > 2000 then jsonb_build_object('cut', left(p_details::text, 900)) else p_details end;
-end $$;
-comment on function private.cut_details(jsonb) is 'Details of bounded size: the beginning of their text when they are too long.';
-
 create function private.run_check(p_invariant public.invariants, p_entities text[], out violations jsonb, out total bigint, out error jsonb)
 language plpgsql set search_path = '' as $$
 begin
@@ -128,7 +121,7 @@ begin
          order by v.id is null, f.entity limit $3
        )
        select (select count(*) from found), (select coalesce(jsonb_agg(jsonb_build_object(''entity'', k.entity, ''expected'', left(k.expected, 500),
-         ''actual'', left(k.actual, 500), ''details'', private.cut_details(k.details))), ''[]'') from kept k),
+         ''actual'', left(k.actual, 500), ''details'', private.cut(k.details, 2000))), ''[]'') from kept k),
          case when (select bool_or(coalesce(length(f.entity), 501) > 500) from found f) then private.invariant_error(''invariant.failed'',
            ''The check returned an entity without a name, or with one of more than 500 characters.'') end', p_invariant.check_function)
     into total, violations, error
@@ -291,7 +284,7 @@ comment on function private.execute_run(public.invariants, text, boolean, timest
 create function private.first_rows(p_rows jsonb) returns jsonb
 language plpgsql immutable set search_path = '' as $$
 begin
-  return (select coalesce(jsonb_agg(private.cut_details(r.value) order by r.place), '[]') from jsonb_array_elements(p_rows) with ordinality r (value, place) where r.place <= 20);
+  return (select coalesce(jsonb_agg(private.cut(r.value, 2000) order by r.place), '[]') from jsonb_array_elements(p_rows) with ordinality r (value, place) where r.place <= 20);
 end $$;
 comment on function private.first_rows(jsonb) is 'The first 20 rows, each of bounded size.';
 
@@ -347,7 +340,7 @@ comment on function private.run_scheduled_invariant(text) is
   'Runs an invariant for the timer: whatever is wrong with it is recorded as its error, and holds up no other.';
 
 revoke execute on function private.needs_full_run(public.invariants, text, pg_snapshot, timestamptz),
-  private.choose_run(public.invariants, text, timestamptz), private.invariant_error(text, text), private.cut_details(jsonb),
+  private.choose_run(public.invariants, text, timestamptz), private.invariant_error(text, text),
   private.run_check(public.invariants, text[]), private.store_violations(text, jsonb, bigint, text[], timestamptz),
   private.call_correct(public.invariants, text[]), private.correct_violations(public.invariants, boolean, timestamptz),
   private.open_violations(text, integer), private.execute_run(public.invariants, text, boolean, timestamptz), private.first_rows(jsonb),
