@@ -7,12 +7,32 @@ create view private.incident_signals with (security_invoker = true) as
 select signal.dedup_key, signal.priority, split_part(signal.dedup_key, ':', 1) as source, signal.title, signal.checked_at,
   jsonb_build_object('detail', left(signal.detail, 500), 'count', signal.count) as details
 from (
-  select 'integration:' || i.service_name as dedup_key, 'P2' as priority, format('Integration %s is disabled', i.service_name) as title, null::timestamptz as checked_at, i.disabled_reason as detail, 1 as count
+  select 'invariant:' || v.name as dedup_key, v.priority, v.name || ' is violated' as title, v.last_ok_at as checked_at,
+    -- A run that failed leaves the violations as they were, so that what is not known any more ends no incident.
+    (select format('%s: expected %s, found %s', o.entity, coalesce(o.expected, 'nothing'), coalesce(o.actual, 'nothing'))
+     from public.invariant_violations o where o.invariant = v.name and o.cleared_at is null order by o.entity limit 1) as detail,
+    v.open_violations as count
+  from public.invariants v where v.enabled and v.open_violations >= v.incident_threshold
+  union all
+  select 'invariant-error:' || v.name, 'P2',
+    format('%s cannot be %s', v.name, case when v.last_error ->> 'code' in ('invariant.failed', 'invariant.timeout') then 'checked' else 'corrected' end),
+    v.last_run_at, v.last_error ->> 'message', 1
+  from public.invariants v where v.enabled and v.last_error is not null
+  union all
+  select 'integration:' || i.service_name, 'P2', format('Integration %s is disabled', i.service_name), null, i.disabled_reason, 1
   from public.integrations_master i where not i.enabled and i.disabled_by = 'self-heal'
+  union all
+  select 'timer:' || t.name, 'P2', format('Timer %s is late', t.name), null,
+    concat_ws('. ', coalesce('Its last success was at ' || to_char(t.succeeded_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 'It never succeeded'), t.last_error), 1
+  from public.timer_status t where t.state = 'late'
   union all
   select 'scan', 'P2', 'The scan for failures that nobody reported is late', null,
     'The last one was at ' || to_char(w.scanned_until at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 1
   from private.scan_watermark w where w.scanned_until < now() - interval '30 minutes'
+  union all
+  select 'scheduler:' || s.name, 'P3', format('Scheduler %s is late', s.name), null,
+    'It last called at ' || to_char(s.seen_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), 1
+  from public.scheduler_status s where s.state = 'late'
   union all
   select 'audit:' || a.table_name, 'P1', format('Table %s is not proved to be as it was', a.table_name), null, (array_agg(a.detail order by a.at desc))[1], count(*)
   from (
@@ -40,8 +60,11 @@ declare
   v_name text := substr(p_incident.dedup_key, length(p_incident.source) + 2);
 begin
   return case p_incident.source
+    when 'invariant' then exists (select from public.invariants v where v.name = v_name and v.enabled)
+    when 'invariant-error' then exists (select from public.invariants v where v.name = v_name and v.enabled)
     when 'integration' then exists (select from public.integrations_master i where i.service_name = v_name and i.enabled)
     when 'timer' then exists (select from public.timers t where t.name = v_name and t.enabled)
+    when 'scheduler' then exists (select from public.schedulers s where s.name = v_name)
     when 'audit' then exists (select from public.immutable_tables t where t.name = v_name)
     when 'delivery' then exists (select from public.notification_channels c where c.name = v_name and c.enabled)
     else true
@@ -69,6 +92,8 @@ create function private.platform_snapshot() returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return jsonb_build_object(
+    'drift', (select jsonb_build_object('score', d.score, 'lost', private.cut(d.lost, 2000), 'created_at', d.created_at)
+              from public.drift_scores d order by d.id desc limit 1),
     'recent', (select coalesce(jsonb_agg(private.entry_json(a) order by a.immutable_seq desc), '[]')
                from (select * from public.audit_log l order by l.immutable_seq desc limit 10) a));
 end $$;
@@ -82,7 +107,14 @@ declare
 begin
   return jsonb_build_object(
     'history', (select coalesce(jsonb_agg(private.entry_json(a) order by a.immutable_seq desc), '[]')
-                from (select * from public.audit_log l where l.resource = v_resource order by l.immutable_seq desc limit 20) a));
+                from (select * from public.audit_log l where l.resource = v_resource order by l.immutable_seq desc limit 20) a),
+    'violations', (
+      select coalesce(jsonb_agg(jsonb_build_object('entity', left(o.entity, 100), 'expected', left(o.expected, 100), 'actual', left(o.actual, 100),
+        'details', private.cut(o.details, 300), 'detected_at', o.detected_at) order by o.entity), '[]')
+      from (
+        select * from public.invariant_violations v
+        where p_signal.source = 'invariant' and v.invariant = v_name and v.cleared_at is null order by v.entity limit 20
+      ) o));
 end $$;
 comment on function private.signal_snapshot(private.incident_signals) is
   'The other part: {history, violations}, the newest 20 entries of the audit log about what is wrong, and up to 20 rows that violate an invariant.';
