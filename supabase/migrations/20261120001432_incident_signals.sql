@@ -92,6 +92,7 @@ create function private.platform_snapshot() returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return jsonb_build_object(
+    'mode', (select to_jsonb(m) from (select s.mode, s.reason, s.changed_by, s.changed_at, s.automatic from public.system_mode s) m),
     'drift', (select jsonb_build_object('score', d.score, 'lost', private.cut(d.lost, 2000), 'created_at', d.created_at)
               from public.drift_scores d order by d.id desc limit 1),
     'recent', (select coalesce(jsonb_agg(private.entry_json(a) order by a.immutable_seq desc), '[]')
