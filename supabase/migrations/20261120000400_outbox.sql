@@ -101,6 +101,7 @@ begin
     select c.name from public.notification_channels c
     where c.name = any (p_channels) and (c.leased_until is null or c.leased_until <= now())
       and (c.retry_at is null or c.retry_at <= now())
+      and (c.purpose <> 'actions' or not private.is_safe_mode())
       and exists (
         select from public.outbox o
         where o.channel = c.name and o.delivered_at is null and o.failed_at is null and o.not_before <= now())
@@ -126,7 +127,7 @@ begin
     ) message), '[]');
 end $$;
 comment on function public.claim_outbox(text[], integer, integer) is
-  'Leases the named channels that have something to deliver and are free; returns [{channel, epoch, messages}] in order of delivery.';
+  'Leases the named channels that have something to deliver and are free, in safe mode none for actions; returns [{channel, epoch, messages}] in order of delivery.';
 
 create function public.finish_outbox(p_channel text, p_epoch integer, p_results jsonb) returns boolean
 language plpgsql security definer set search_path = '' as $$

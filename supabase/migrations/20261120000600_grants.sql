@@ -68,6 +68,7 @@ begin
     when v_grant.refresh_token is null or v_integration.oauth_config is null then 'no_grant'
     when v_grant.refresh_leased_until > clock_timestamp() then 'busy'
     when v_grant.refresh_not_before > clock_timestamp() then 'backoff'
+    when private.is_safe_mode() then 'safe_mode'
     else 'claimed' end;
   if v_outcome = 'claimed' then
     update public.user_integrations g
@@ -84,7 +85,7 @@ begin
     'retry_at', case v_outcome when 'busy' then v_grant.refresh_leased_until when 'backoff' then v_grant.refresh_not_before end);
 end $$;
 comment on function public.claim_refresh(text, uuid, integer, integer) is
-  'Asks to refresh a grant whose token of p_seen_version is no good: claimed (with lease and epoch), fresh (somebody did it already), busy, backoff, needs_reauth or no_grant.';
+  'Asks to refresh a grant whose token of p_seen_version is no good: claimed (with lease and epoch), fresh (somebody did it already), busy, backoff, safe_mode, needs_reauth or no_grant.';
 
 create function public.store_refreshed_grant(
   p_grant_id uuid, p_epoch integer, p_seen_version integer, p_access_token text, p_refresh_token text, p_expires_in_seconds integer
@@ -145,10 +146,11 @@ language sql stable security definer set search_path = '' as $$
     where u.refresh_token is not null and not u.needs_reauth and u.token_expires_at < now() + interval '10 minutes'
       and (u.refresh_leased_until is null or u.refresh_leased_until < now())
       and (u.refresh_not_before is null or u.refresh_not_before < now())
+      and not private.is_safe_mode()
     order by u.token_expires_at limit p_limit
   ) g;
 $$;
-comment on function public.expiring_grants(integer) is 'Grants whose token expires within ten minutes and that can be refreshed now, most urgent first.';
+comment on function public.expiring_grants(integer) is 'Grants whose token expires within ten minutes and that can be refreshed now, most urgent first; none in safe mode.';
 
 create function public.save_grant(
   p_service_name text, p_user_id uuid, p_grant_id uuid, p_access_token text, p_refresh_token text, p_expires_in_seconds integer

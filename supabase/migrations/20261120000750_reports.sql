@@ -49,6 +49,7 @@ comment on function private.open_groups(private.failure_report[]) is
 create function private.record_failures(p_reports private.failure_report[]) returns uuid[]
 language plpgsql set search_path = '' as $$
 declare
+  v_is_safe_mode constant boolean := private.is_safe_mode();
   v_opened bigint[];
   v_recorded uuid[];
   v_counted record;
@@ -77,6 +78,7 @@ begin
       when step = 'tell' then 'tell'
       when not (integration).auto_recovery_enabled then 'switched_off'
       when not recoverable then 'not_repeatable'
+      when v_is_safe_mode then 'safe_mode'
       when (integration).breaker_state <> 'closed' or hold then 'held'
       when step = 'wait' then 'wait'
       when (integration).rate_limited_until > now() then 'rate_limited'
@@ -98,12 +100,14 @@ begin
         when 'disabled' then 'Held: the integration is disabled'
         when 'switched_off' then 'Recorded; automatic recovery is switched off for this integration'
         when 'not_repeatable' then 'Waiting for the next success: the request was not stored, so it cannot be repeated'
+        when 'safe_mode' then 'Held: the platform is in safe mode'
         when 'held' then case when (d.integration).breaker_state = 'closed' then d.plan ->> 'action_taken' else 'Held by the circuit breaker' end
         when 'rate_limited' then 'Waiting for the provider''s rate limit'
         when 'no_budget' then 'Waiting for the retry budget'
         else d.plan ->> 'action_taken' end,
       case d.gate
         when 'disabled' then case when d.recoverable and d.step <> 'tell' then coalesce((d.integration).breaker_until, now() + interval '1 day') end
+        when 'safe_mode' then greatest(now(), d.wait_until)
         when 'held' then greatest(coalesce((d.integration).breaker_until, now()), d.wait_until)
         when 'wait' then d.wait_until
         when 'rate_limited' then (d.integration).rate_limited_until

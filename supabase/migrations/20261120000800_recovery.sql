@@ -1,8 +1,8 @@
 -- The loop around a recorded failure: claim, finish. Locks and plans are as for reports.
 
 create domain private.recovery_outcome as text not null
-  constraint recovery_outcome_is_known check (value in ('resolved', 'failed', 'waiting', 'gave_up'));
-comment on domain private.recovery_outcome is 'How a try ended; waiting obeys the provider and is no failure.';
+  constraint recovery_outcome_is_known check (value in ('resolved', 'failed', 'waiting', 'held', 'gave_up'));
+comment on domain private.recovery_outcome is 'How a try ended; waiting obeys the provider, held the mode of the platform, and neither is a failure.';
 
 create type private.finished_recovery as (
   id uuid, event_id uuid, group_id bigint, service_name text, user_id uuid, status text, failure_category text, action_taken text,
@@ -14,13 +14,16 @@ comment on type private.finished_recovery is 'A recovery whose result was stored
 create function private.due_services() returns setof text
 language plpgsql stable set search_path = '' as $$
 begin
+  if private.is_safe_mode() then
+    return;
+  end if;
   return query select i.service_name from public.integrations_master i
   where i.auto_recovery_enabled and (i.enabled or i.disabled_by = 'self-heal')
     and (i.rate_limited_until is null or i.rate_limited_until <= now())
     and (i.breaker_state = 'closed' or i.breaker_until <= now())
     and exists (select from public.system_integrity_events e where e.service_name = i.service_name and e.next_retry_at <= now());
 end $$;
-comment on function private.due_services() is 'Integrations that have something due and may be called now.';
+comment on function private.due_services() is 'Integrations that have something due and may be called now; none in safe mode.';
 
 create function public.claim_recoveries(p_limit integer, p_lease_seconds integer default 30) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -73,7 +76,7 @@ begin
   return private.work_items(v_claimed, coalesce(v_taken_over, '{}'));
 end $$;
 comment on function public.claim_recoveries(integer, integer) is
-  'Leases due recoveries: per service as many as its concurrency, retry budget, rate limit and breaker permit (an open breaker that is due: one probe). Returns work items; one whose worker died counts that worker''s try.';
+  'Leases due recoveries: per service as many as its concurrency, retry budget, rate limit and breaker permit (an open breaker that is due: one probe), none in safe mode. Returns work items; one whose worker died counts that worker''s try.';
 
 create function public.finish_recoveries(p_results jsonb) returns jsonb
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -103,7 +106,7 @@ begin
         action_taken = r.action_taken, failure_reason = coalesce(r.failure_reason, e.failure_reason),
         failure_category = coalesce(r.category, e.failure_category),
         analyzer_signals = coalesce(r.signals, e.analyzer_signals),
-        next_retry_at = case when r.outcome in ('failed', 'waiting') then clock_timestamp() + make_interval(secs => r.delay_seconds) end,
+        next_retry_at = case when r.outcome in ('failed', 'waiting', 'held') then clock_timestamp() + make_interval(secs => r.delay_seconds) end,
         leased_until = null, retry_tokens_held = 0
     from result r join current c on c.id = r.recovery_id
     where e.id = r.recovery_id and e.id = any (v_ids)

@@ -1,15 +1,16 @@
 -- What integration functions, the scan and people call around the loop.
 
-create function public.begin_integration_call(p_service_name text, p_user_id uuid default null) returns jsonb
+create function public.begin_integration_call(p_service_name text, p_user_id uuid default null, p_method text default 'POST') returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_integration public.integrations_master;
   v_grant public.user_integrations;
+  v_is_stopped constant boolean := upper(p_method) in ('GET', 'HEAD', 'OPTIONS') is not true and private.is_safe_mode();
   v_probe boolean := false;
 begin
   select * into v_integration from public.integrations_master i where i.service_name = p_service_name;
   select * into v_grant from public.user_integrations g where g.service_name = p_service_name and (g.user_id = p_user_id or (g.user_id is null and p_user_id is null));
-  if v_integration.breaker_state <> 'closed' and v_integration.breaker_until <= now()
+  if not v_is_stopped and v_integration.breaker_state <> 'closed' and v_integration.breaker_until <= now()
     and (v_integration.enabled or v_integration.disabled_by = 'self-heal')
   then
     update public.integrations_master i
@@ -21,8 +22,8 @@ begin
   end if;
   return jsonb_build_object(
     'registered', v_integration.id is not null, 'probe', v_probe,
-    'allowed', v_probe or v_integration.id is null or (v_integration.enabled and v_integration.breaker_state = 'closed'),
-    'reason', case when v_probe then null when not v_integration.enabled then 'disabled' when v_integration.breaker_state <> 'closed' then 'circuit_open' end,
+    'allowed', not v_is_stopped and (v_probe or v_integration.id is null or (v_integration.enabled and v_integration.breaker_state = 'closed')),
+    'reason', case when v_is_stopped then 'safe_mode' when v_probe then null when not v_integration.enabled then 'disabled' when v_integration.breaker_state <> 'closed' then 'circuit_open' end,
     'retry_at', v_integration.breaker_until, 'allowed_hosts', coalesce(v_integration.allowed_hosts, '{}'),
     'idempotency_header', v_integration.idempotency_header,
     'grant', case when v_grant.id is not null then jsonb_build_object(
@@ -30,8 +31,8 @@ begin
       'token_expires_at', v_grant.token_expires_at, 'has_refresh_token', v_grant.refresh_token is not null,
       'needs_reauth', v_grant.needs_reauth) end);
 end $$;
-comment on function public.begin_integration_call(text, uuid) is
-  'Before a call: whether the breaker lets it pass (when its pause is over, one call as the probe), and the grant to make it with.';
+comment on function public.begin_integration_call(text, uuid, text) is
+  'Before a call: whether the breaker lets it pass (when its pause is over, one call as the probe), and the grant to make it with. In safe mode only methods that change nothing pass.';
 
 create function public.record_integration_events(p_events jsonb) returns jsonb
 language sql security definer set search_path = '' as $$
@@ -39,9 +40,9 @@ language sql security definer set search_path = '' as $$
     select coalesce((t.event ->> 'id')::uuid, gen_random_uuid()) as id, t.event, t.position
     from jsonb_array_elements(p_events) with ordinality t (event, position)
   ), inserted as (
-    insert into public.integration_events (id, service_name, user_id, event_type, status, error_code, error_message, http_status, payload, request)
+    insert into public.integration_events (id, service_name, user_id, event_type, status, error_code, error_message, http_status, duration_ms, payload, request)
     select e.id, e.event ->> 'service_name', (e.event ->> 'user_id')::uuid, e.event ->> 'event_type', e.event ->> 'status', e.event ->> 'error_code',
-      e.event ->> 'error_message', (e.event ->> 'http_status')::integer, nullif(e.event -> 'payload', 'null'), nullif(e.event -> 'request', 'null')
+      e.event ->> 'error_message', (e.event ->> 'http_status')::integer, (e.event ->> 'duration_ms')::integer, nullif(e.event -> 'payload', 'null'), nullif(e.event -> 'request', 'null')
     from event e order by e.id
     on conflict (id) do nothing
   )
@@ -155,7 +156,7 @@ begin
 end $$;
 comment on function public.enable_integration(text, text) is 'A person enables an integration: counts start anew, held recoveries are due.';
 
-revoke execute on function public.begin_integration_call(text, uuid) from public, anon, authenticated;
+revoke execute on function public.begin_integration_call(text, uuid, text) from public, anon, authenticated;
 revoke execute on function public.record_integration_events(jsonb) from public, anon, authenticated;
 revoke execute on function public.missed_events(integer, integer) from public, anon, authenticated;
 revoke execute on function public.get_recoveries(uuid[]) from public, anon, authenticated;
@@ -163,7 +164,7 @@ revoke execute on function public.save_llm_reasoning(uuid, text) from public, an
 revoke execute on function public.resolve_recovery(uuid, text) from public, anon, authenticated;
 revoke execute on function public.disable_integration(text, text, text) from public, anon, authenticated;
 revoke execute on function public.enable_integration(text, text) from public, anon, authenticated;
-grant execute on function public.begin_integration_call(text, uuid) to service_role;
+grant execute on function public.begin_integration_call(text, uuid, text) to service_role;
 grant execute on function public.record_integration_events(jsonb) to service_role;
 grant execute on function public.missed_events(integer, integer) to service_role;
 grant execute on function public.get_recoveries(uuid[]) to service_role;

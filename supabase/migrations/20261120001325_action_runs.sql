@@ -64,13 +64,13 @@ language plpgsql set search_path = '' as $$
 begin
   if private.next_events(1) is not null or exists (
     select from public.notification_channels c
-    where c.purpose = 'actions' and (c.retry_at is null or c.retry_at <= now()) and (c.leased_until is null or c.leased_until <= now()) and exists (
+    where c.purpose = 'actions' and not private.is_safe_mode() and (c.retry_at is null or c.retry_at <= now()) and (c.leased_until is null or c.leased_until <= now()) and exists (
       select from public.outbox o where o.channel = c.name and o.delivered_at is null and o.failed_at is null and o.not_before <= now())
   ) then
     perform private.invoke_function('run-rules');
   end if;
 end $$;
-comment on function private.wake_rules() is 'Calls the function run-rules where an event or an action is due.';
+comment on function private.wake_rules() is 'Calls the function run-rules where an event, or outside of safe mode an action, is due.';
 
 create function private.forget_events() returns void
 language plpgsql set search_path = '' as $$

@@ -6,6 +6,8 @@ import { classifyUnanswered } from "../_shared/core/recovery/unanswered.ts";
 import { planRecovery, ROUND_MS } from "../_shared/core/recovery/plan.ts";
 import { EgressError, type EgressRequest, type EgressResponse } from "../_shared/ports.ts";
 import { fakeClock } from "../_shared/testing/fake-clock.ts";
+import { fakeMode } from "../_shared/testing/fake-mode.ts";
+import { recordingLogger } from "../_shared/testing/recording-logger.ts";
 import { createRecover } from "./recover.ts";
 import type { WorkItem } from "./recovery-store.ts";
 
@@ -100,6 +102,8 @@ async function heal(first: Behaviour, later: Behaviour[], known: Partial<WorkIte
     clock,
     random: () => 0.5,
     secretUrls: {},
+    mode: fakeMode(),
+    logger: recordingLogger(),
     refresher: {
       freshToken: () =>
         Promise.resolve({ kind: "fresh", accessToken: "t", tokenVersion: ++version, expiresAt: null }),

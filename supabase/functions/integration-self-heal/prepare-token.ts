@@ -1,6 +1,7 @@
 import { roundDelaySeconds } from "../_shared/core/recovery/backoff.ts";
 import type { FreshToken, GrantRefresher } from "../_shared/grants/refresher.ts";
 import type { Clock } from "../_shared/ports.ts";
+import { held } from "./hold-in-safe-mode.ts";
 import type { RecoveryResult, WorkItem } from "./recovery-store.ts";
 
 /** The token to send, if the call needs one. */
@@ -76,6 +77,8 @@ function withoutToken(
 ): RecoveryResult {
   const result = { ...untouched, category: "auth" as const, action_taken: `Not repeated: ${token.message}` };
   switch (token.kind) {
+    case "held":
+      return held(0);
     case "late":
       return { ...result, outcome: "waiting", delay_seconds: 60 };
     case "failed": {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { ROUND_MS } from "../_shared/core/recovery/plan.ts";
 import type { FreshToken } from "../_shared/grants/refresher.ts";
-import { EgressError } from "../_shared/ports.ts";
+import { DatabaseError, EgressError, type SystemMode } from "../_shared/ports.ts";
 import { type FakeAnswer, fakeEgress } from "../_shared/testing/fake-egress.ts";
 import { fakeClock } from "../_shared/testing/fake-clock.ts";
+import { fakeMode } from "../_shared/testing/fake-mode.ts";
+import { recordingLogger } from "../_shared/testing/recording-logger.ts";
 import { createRecover } from "./recover.ts";
 import type { WorkItem } from "./recovery-store.ts";
 
@@ -42,13 +44,14 @@ function workItem(known: Partial<WorkItem> = {}): WorkItem {
 /** Recovers an item against planned answers of the provider and of the refresher. */
 async function recovering(
   known: Partial<WorkItem>,
-  { answers = [{}], tokens = [], firstDelayMs = 0, secretUrls = {}, slow = false }: {
+  { answers = [{}], tokens = [], firstDelayMs = 0, secretUrls = {}, slow = false, mode = fakeMode() }: {
     answers?: FakeAnswer[];
     tokens?: FreshToken[];
     firstDelayMs?: number;
     secretUrls?: Record<string, string>;
     /** The refresher needs all the time it is given. */
     slow?: boolean;
+    mode?: SystemMode;
   } = {},
 ) {
   const clock = fakeClock();
@@ -62,7 +65,8 @@ async function recovering(
     },
   };
   const started = clock.now();
-  const recover = createRecover({ clock, random: () => 0, egress, refresher, secretUrls });
+  const logger = recordingLogger();
+  const recover = createRecover({ clock, random: () => 0, egress, refresher, mode, logger, secretUrls });
   const result = await recover(workItem(known), firstDelayMs, started + ROUND_MS);
   return { result, requests: egress.requests, sleeps: clock.sleeps, asked, elapsed: clock.now() - started };
 }
@@ -298,7 +302,10 @@ Deno.test("no recovery stays longer than ten seconds, however slow the provider 
   };
   const started = clock.now();
   const refresher = { freshToken: () => assert.fail("no token is needed") };
-  const recover = createRecover({ clock, random: () => 0.9, egress: slow, refresher, secretUrls: {} });
+  const recover = createRecover({
+    ...{ clock, random: () => 0.9, egress: slow, refresher, secretUrls: {} },
+    ...{ mode: fakeMode(), logger: recordingLogger() },
+  });
   const result = await recover(workItem(), 500, started + ROUND_MS);
   assert.equal(result.outcome, "failed");
   assert.ok(clock.now() - started <= ROUND_MS, `${clock.now() - started} ms`);
@@ -340,4 +347,47 @@ Deno.test("an outage after a refresh is an outage, not a failure of the fresh to
     tokens: [fresh("new")],
   });
   assert.deepEqual([result.outcome, result.category, result.after_refresh], ["failed", "network", false]);
+});
+
+/** Safe mode begins after so many questions. */
+function safeAfter(questions: number): SystemMode {
+  return { isSafe: () => Promise.resolve(questions-- <= 0) };
+}
+
+Deno.test("in safe mode nothing is sent and no attempt is counted", async () => {
+  const { result, requests } = await recovering({}, { mode: fakeMode(true) });
+  assert.equal(requests.length, 0);
+  assert.deepEqual(result, {
+    ...{ outcome: "held", action_taken: "Held: the platform is in safe mode" },
+    ...{ attempts: 0, delay_seconds: 0, reached_provider: false },
+  });
+});
+
+Deno.test("each call asks for the mode: a round that safe mode ends counts the calls that were made", async () => {
+  const { result, requests } = await recovering({}, { mode: safeAfter(2), answers: [unavailable] });
+  assert.equal(requests.length, 2);
+  assert.deepEqual([result.outcome, result.attempts, result.reached_provider], ["held", 2, true]);
+
+  const afterRefresh = {
+    mode: safeAfter(1),
+    answers: [{ status: 401 }],
+    tokens: [fresh("old"), fresh("new")],
+  };
+  const again = await recovering({ request: bearer, category: "network" }, afterRefresh);
+  assert.deepEqual([again.requests.length, again.result.outcome, again.result.attempts], [1, "held", 1]);
+});
+
+Deno.test("a token that safe mode keeps from being refreshed is no failure of its grant", async () => {
+  const tokens: FreshToken[] = [{ kind: "held", message: "safe mode" }];
+  const { result, requests } = await recovering({ ...expired, request: bearer }, { tokens });
+  assert.equal(requests.length, 0);
+  assert.deepEqual([result.outcome, result.attempts, result.category], ["held", 0, undefined]);
+});
+
+Deno.test("when the mode cannot be read nothing is sent, and it is asked again in a minute", async () => {
+  const mode = { isSafe: () => Promise.reject(new DatabaseError("database.timeout", "late", 504)) };
+  const { result, requests } = await recovering({}, { mode });
+  assert.equal(requests.length, 0);
+  assert.deepEqual([result.outcome, result.attempts, result.delay_seconds], ["held", 0, 60]);
+  assert.match(result.action_taken, /nobody knows/);
 });

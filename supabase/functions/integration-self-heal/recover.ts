@@ -5,9 +5,10 @@ import { CALL_RESERVE_MS } from "../_shared/core/recovery/plan.ts";
 import { buildReplay, type Replay } from "../_shared/core/recovery/replay.ts";
 import type { StoredRequest } from "../_shared/core/recovery/stored-request.ts";
 import type { GrantRefresher } from "../_shared/grants/refresher.ts";
-import type { Clock, Egress, Random } from "../_shared/ports.ts";
+import type { Clock, Egress, Logger, Random, SystemMode } from "../_shared/ports.ts";
 import { callAgain, type CallAnswer } from "./call-again.ts";
 import { mayBeSent, mayBeSentAgain } from "./call-safety.ts";
+import { holdInSafeMode } from "./hold-in-safe-mode.ts";
 import { prepareToken, replaceToken, type Token } from "./prepare-token.ts";
 import type { RecoveryResult, WorkItem } from "./recovery-store.ts";
 
@@ -16,6 +17,8 @@ export interface RecoverOptions {
   random: Random;
   egress: Egress;
   refresher: GrantRefresher;
+  mode: SystemMode;
+  logger: Logger;
   /** URLs that are secrets, by the name under which stored requests refer to them. */
   secretUrls: Record<string, string | undefined>;
 }
@@ -88,6 +91,8 @@ async function repeat(options: RecoverOptions, work: WorkItem, round: Round): Pr
   const { clock, random } = options;
   let { token } = round;
   for (let calls = 1;; calls++) {
+    const held = await holdInSafeMode(options, calls - 1);
+    if (held) return held;
     const answer = await callAgain(options, work, replayOf(work, round, token), round.deadline);
     const { failure } = answer;
     if (!failure) return resolved(work, token, calls);

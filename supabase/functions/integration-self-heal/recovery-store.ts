@@ -40,7 +40,7 @@ export interface WorkItem {
 
 /** What came of one round. */
 export interface RecoveryResult {
-  outcome: "resolved" | "failed" | "waiting" | "gave_up";
+  outcome: "resolved" | "failed" | "waiting" | "held" | "gave_up";
   action_taken: string;
   /** Calls made. */
   attempts: number;

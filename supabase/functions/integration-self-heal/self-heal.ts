@@ -5,6 +5,7 @@ import type { Config } from "../_shared/adapters/env.ts";
 import { createExplainer } from "../_shared/adapters/llm.ts";
 import { createTokenEndpoint } from "../_shared/adapters/oauth.ts";
 import { systemRandom as random } from "../_shared/adapters/random.ts";
+import { createSystemMode } from "../_shared/adapters/system-mode.ts";
 import { createTokenVault } from "../_shared/adapters/token-vault.ts";
 import { getSubsystemLogger } from "../_shared/audit/subsystem-logger.ts";
 import { createGrantRefresher } from "../_shared/grants/refresher.ts";
@@ -33,7 +34,15 @@ export function createSelfHeal(config: SelfHealConfig, clock: Clock, logger: Log
   const tokenEndpoint = createTokenEndpoint({ egress, clock });
   const refresher = createGrantRefresher({ database, vault, tokenEndpoint, clock, background });
   const store = createRecoveryStore(database);
-  const recover = createRecover({ clock, random, egress, refresher, secretUrls });
+  const recover = createRecover({
+    clock,
+    random,
+    egress,
+    refresher,
+    mode: createSystemMode(database),
+    logger,
+    secretUrls,
+  });
   const handleWork = createHandleWork({ recover, store, clock, logger });
   const audit = getSubsystemLogger("self-heal", { database });
   const explainer = llm && createExplainer({ egress, ...llm });

@@ -19,7 +19,7 @@ const STORE_PAUSE_MS = 500;
 
 /** The answer of `claim_refresh`. */
 export interface Claim {
-  outcome: "claimed" | "fresh" | "busy" | "needs_reauth" | "no_grant" | "backoff";
+  outcome: "claimed" | "fresh" | "busy" | "needs_reauth" | "no_grant" | "backoff" | "safe_mode";
   grant_id: string;
   integration_id: string;
   token_version: number;

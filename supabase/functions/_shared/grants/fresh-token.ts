@@ -7,5 +7,7 @@ export type FreshToken =
   | { kind: "no_grant"; message: string }
   /** No new token now; another refresh is possible from `retryAt` (ISO 8601) on. */
   | { kind: "failed"; message: string; retryAt: string | null }
+  /** The platform is in safe mode: nothing was tried. */
+  | { kind: "held"; message: string }
   /** The deadline passed first. The refresh goes on and stores its tokens when they come. */
   | { kind: "late"; message: string };

@@ -129,6 +129,8 @@ async function fly(
           message: "The last token refresh failed; the next one must wait",
           retryAt: claim.retry_at,
         };
+      case "safe_mode":
+        return { kind: "held", message: "The platform is in safe mode, so no token is refreshed" };
       case "needs_reauth":
         return REAUTH;
       case "no_grant":

@@ -44,13 +44,13 @@ export type CallResult =
     response?: EgressResponse;
   }
   /**
-   * Not sent: the integration is disabled or its circuit breaker open. Sent later, unless it is not `kept`: a request
+   * Not sent: the integration is disabled, its circuit breaker open, or the platform in safe mode. Sent later, unless it is not `kept`: a request
    * that holds a secret, or is too large, is not stored.
    */
   | {
     outcome: "held";
     event_id: string;
-    reason: "disabled" | "circuit_open";
+    reason: "disabled" | "circuit_open" | "safe_mode";
     retry_at: string | null;
     kept: boolean;
   };

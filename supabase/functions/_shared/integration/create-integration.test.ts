@@ -35,7 +35,7 @@ function build({ permission = PERMITTED, answer = () => OK, token }: {
       // deno-lint-ignore require-await
       async rpc<T>(name: string, args?: Record<string, unknown>) {
         assert.equal(name, "begin_integration_call");
-        assert.deepEqual(Object.keys(args!), ["p_service_name", "p_user_id"]);
+        assert.deepEqual(Object.keys(args!), ["p_service_name", "p_user_id", "p_method"]);
         return (typeof permission === "function" ? permission() : permission) as T;
       },
     },
@@ -242,18 +242,49 @@ Deno.test("a call that is part of a recovery is made even so, and leaves no trac
   }
 });
 
-Deno.test("a database that cannot be asked does not stop the call", async () => {
+Deno.test("a database that cannot be asked stops only what it is needed for: an effect, and a token", async () => {
   const unreachable = () => {
     throw new DatabaseError("database.unreachable", "try again", 503);
   };
+  const reading = { ...CALL.request, method: "get", body: undefined };
   const { integration, errors } = build({ permission: unreachable });
-  assert.equal((await integration.call(CALL)).outcome, "success");
+  assert.equal((await integration.call({ ...CALL, request: reading })).outcome, "success");
   assert.deepEqual(errors, ["integration.not_asked"]);
 
-  const withToken = build({ permission: unreachable });
-  const result = await withToken.integration.call({ ...CALL, request: { ...CALL.request, auth: "bearer" } });
-  assert.deepEqual([result.outcome, "code" in result && result.code], ["failed", "database.unreachable"]);
-  assert.equal(withToken.sent.length, 0);
+  const stopped = [[CALL.request, "safe_mode.unknown"], [
+    { ...reading, auth: "bearer" },
+    "database.unreachable",
+  ]];
+  for (const [request, code] of stopped as [Call["request"], string][]) {
+    const { integration, sent } = build({ permission: unreachable });
+    const result = await integration.call({ ...CALL, request });
+    assert.deepEqual([sent.length, result.outcome, "code" in result && result.code], [0, "failed", code]);
+  }
+});
+
+Deno.test("safe mode holds a call back, tells why, and keeps the request for later", async () => {
+  const { integration, sent, failures } = build({
+    permission: { ...PERMITTED, allowed: false, reason: "safe_mode" },
+  });
+  assert.deepEqual(await integration.call(CALL), {
+    ...{ outcome: "held", event_id: "event-1", reason: "safe_mode", retry_at: null, kept: true },
+  });
+  assert.deepEqual([sent.length, failures[0]!.error_code, failures[0]!.event_type], [
+    0,
+    "circuit_open",
+    "contact.held",
+  ]);
+  assert.match(failures[0]!.error_message, /safe mode/);
+  assert.equal(failures[0]!.request?.body, CALL.request.body);
+});
+
+Deno.test("safe mode stops also what is part of a recovery, which the breaker lets through", async () => {
+  const { integration, sent, failures } = build({
+    permission: { ...PERMITTED, allowed: false, reason: "safe_mode" },
+  });
+  const result = await integration.call({ ...CALL, attempt: "r1" });
+  assert.deepEqual([result.outcome, "code" in result && result.code], ["failed", "safe_mode.active"]);
+  assert.deepEqual([sent.length, failures.length], [0, 0]);
 });
 
 Deno.test("a surprise is logged and tells the caller nothing internal", async () => {

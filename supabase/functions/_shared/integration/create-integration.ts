@@ -9,6 +9,13 @@ import { send, type SendDeps } from "./send.ts";
 
 const MAX_STORED_BODY = 64 * 1024;
 
+/** Why a call is held back, for people. */
+const WHY = {
+  disabled: "it is disabled",
+  circuit_open: "its circuit breaker is open",
+  safe_mode: "the platform is in safe mode",
+};
+
 export interface Integration {
   /**
    * Makes a call. Never rejects: whatever goes wrong, at the provider, in the database or in self-healing, is in the
@@ -23,7 +30,7 @@ export interface IntegrationDeps extends SendDeps {
 }
 
 /**
- * An integration whose calls heal themselves: each is let through by the circuit breaker, made with a token that is
+ * An integration whose calls heal themselves: each is let through by the circuit breaker and the mode, made with a token that is
  * valid, recorded in `integration_events`, and reported to `integration-self-heal` when it failed. Create it once per
  * function, outside of the handler.
  *
@@ -37,7 +44,8 @@ export function createIntegration(
 ): Integration {
   return {
     async call(call) {
-      const permission = await askPermission(deps, serviceName, call.user_id ?? null);
+      const { user_id = null, request: { method } } = call;
+      const permission = await askPermission(deps, serviceName, user_id, method);
       const request = prepare(call.request, permission);
       if (!permission.allowed && !call.attempt) {
         return await hold(deps, serviceName, call, request, permission);
@@ -61,14 +69,13 @@ async function hold(
   request: StoredRequest,
   { reason, retry_at }: Permission,
 ): Promise<CallResult> {
-  const why = reason === "disabled" ? "it is disabled" : "its circuit breaker is open";
   const stored = storable(request);
   const event_id = await journal.failed({
     ...toEvent(serviceName, call, "held", request),
     request: stored,
     http_status: null,
     error_code: "circuit_open",
-    error_message: `Not sent to ${serviceName}: ${why}`,
+    error_message: `Not sent to ${serviceName}: ${WHY[reason!]}`,
   });
   return { outcome: "held", event_id, reason: reason!, retry_at, kept: stored !== null };
 }

@@ -2,7 +2,7 @@ import { headersOf, type StoredRequest } from "../core/recovery/stored-request.t
 import { redactText } from "../core/redaction/redact.ts";
 import type { Egress, EgressResponse, Logger } from "../ports.ts";
 import type { Call, CallFailure } from "./call.ts";
-import { type Permission, UNASKED } from "./permission.ts";
+import { mayHaveEffect, type Permission, UNASKED } from "./permission.ts";
 import type { TokenSource } from "./token-source.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -28,6 +28,13 @@ export async function send(
   permission: Permission,
 ): Promise<EgressResponse | CallFailure> {
   const { grant, idempotency_header, allowed_hosts } = permission;
+  // Whatever else is held back comes here as a part of a recovery, which may be let through nevertheless.
+  if (permission.reason === "safe_mode") {
+    return unanswered("safe_mode.active", "The platform is in safe mode");
+  }
+  if (permission === UNASKED && mayHaveEffect(request.method)) {
+    return unanswered("safe_mode.unknown", "The database could not be asked whether it is safe mode");
+  }
   const url = request.url_secret ? secretUrls[request.url_secret] : request.url;
   if (url === undefined) {
     return unanswered("config.missing", `The setting ${redactText(request.url_secret!)} is not set`);

@@ -48,6 +48,7 @@ Deno.test("a POST may be repeated when the failure proves that nothing was done"
     { errorCode: "ECONNREFUSED" },
     { errorCode: "egress.dns" },
     { errorCode: "circuit_open" },
+    { errorCode: "safe_mode.unknown" },
     { errorMessage: "dial tcp: lookup api.test: no such host" },
     { errorMessage: "getaddrinfo ENOTFOUND api.test" },
     { errorMessage: "unable to get local issuer certificate" },

@@ -7,12 +7,12 @@ const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"])
 /** Statuses by which a server says that it did not process the request. */
 const REFUSED_STATUSES = new Set([401, 403, 429]);
 
-/** Codes and texts of connections that never came about, and of our own breaker: nothing was sent. */
+/** Codes and texts of connections that never came about, of our own breaker and of safe mode: nothing was sent. */
 const NOT_SENT = new RegExp(
   [
     "ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|connection refused",
     "getaddrinfo|name resolution|dns (?:error|lookup)|no such host",
-    "circuit_open|egress\\.(?:dns|blocked|invalid|host)",
+    "circuit_open|safe_mode\\.(?:active|unknown)|egress\\.(?:dns|blocked|invalid|host)",
     "CERT_|_CERT\\b|x509:|certificate (?:has expired|verif|of \\S{1,255} was not accepted)",
     "(?:issuer|peer|signed|first|verify) certificate",
   ].join("|"),

@@ -35,18 +35,18 @@ export interface PreparedReport extends Omit<Classification, "retry_after_second
   request: StoredRequest | null;
   fingerprint: string;
   plan: Plan;
-  /** The call was held back by a circuit breaker: no failure of the provider. */
+  /** The call was held back, by a circuit breaker or by safe mode: no failure of the provider. */
   hold?: boolean;
 }
 
-/** The code under which integrations report calls that their circuit breaker held back. */
+/** The code under which integrations report calls that were held back. */
 const HELD_BACK = "circuit_open";
 
 const HELD: Classification = {
   category: "network",
   confidence: 1,
   signals: [HELD_BACK],
-  advice: "Sent when the circuit breaker closes",
+  advice: "Sent when calls may pass again",
   owner: "us",
   retry_after_seconds: null,
   refreshable: null,
