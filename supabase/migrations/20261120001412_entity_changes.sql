@@ -74,11 +74,12 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_table text;
   v_column text;
-  v_class pg_catalog.pg_class;
+  v_class record;
   v_watches jsonb := '{}';
 begin
   for v_table, v_column in select w.key, w.value from jsonb_each_text(p_watches) w loop
-    select c.* into v_class from pg_catalog.pg_class c where c.oid = private.find_table(v_table);
+    select c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) as full_name into v_class
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = private.find_table(v_table);
     if v_class.relkind is null or v_class.relkind not in ('r', 'p') then
       raise exception using errcode = 'PT422', hint = 'invariant.watch_invalid',
         message = format('There is no table "%s" to watch. Name an ordinary or a partitioned table, with its schema unless that is public.', v_table);
@@ -91,7 +92,7 @@ begin
       raise exception using errcode = 'PT422', hint = 'invariant.watch_invalid',
         message = format('Table "%s" has no column "%s" whose values can name entities. Name one of an integer, numeric, text, varchar or uuid type.', v_table, v_column);
     end if;
-    v_watches := v_watches || jsonb_build_object(format('%I.%I', v_class.relnamespace::regnamespace::name, v_class.relname), v_column);
+    v_watches := v_watches || jsonb_build_object(v_class.full_name, v_column);
   end loop;
   return v_watches;
 exception when invalid_parameter_value then
@@ -175,7 +176,8 @@ begin
     select max(case when s.n_distinct < 0 then -s.n_distinct * c.reltuples else s.n_distinct end)
     from private.watched_columns(p_watches) w
     join pg_catalog.pg_class c on c.oid = w.relation and c.reltuples >= 0
-    join pg_catalog.pg_stats s on s.schemaname = c.relnamespace::regnamespace::name and s.tablename = c.relname and s.attname = w.column_name);
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname and s.attname = w.column_name);
 end $$;
 comment on function private.estimated_entities(jsonb) is 'How many entities there are, as ANALYZE found; null before it looked.';
 

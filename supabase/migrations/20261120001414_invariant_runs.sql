@@ -167,12 +167,12 @@ begin
   from jsonb_to_recordset(p_found) f (entity text, expected text, actual text, details jsonb)
   where not exists (select from public.invariant_violations v where v.invariant = p_name and v.entity = f.entity and v.cleared_at is null)
   limit greatest(private.setting('max_stored_violations')::bigint - (v_stored - cleared), 0);
-  opened := p_total - v_seen;
-  open := v_stored - cleared + opened;
-  truncated := open > (select count(*) from public.invariant_violations v where v.invariant = p_name and v.cleared_at is null);
+  get diagnostics opened = row_count;
+  open := v_stored - cleared + p_total - v_seen;
+  truncated := open > v_stored - cleared + opened;
 end $$;
 comment on function private.store_violations(text, jsonb, bigint, text[], timestamptz) is
-  'Brings the stored violations in line with what a run found among the entities it looked at (null: all). opened and open count those beyond max_stored_violations, too.';
+  'Brings the stored violations in line with what a run found among the entities it looked at (null: all). open counts those beyond max_stored_violations, too; truncated says that there are such.';
 
 create function private.call_correct(p_invariant public.invariants, p_entities text[], out changed jsonb, out error jsonb)
 language plpgsql set search_path = '' as $$
