@@ -18,8 +18,8 @@ Dashboard: https://admin.example/`,
   );
 });
 
-Deno.test("the end of safe mode is told with who ended it", () => {
-  const facts = { reason: null, changed_by: "user:ada", automatic: false };
+Deno.test("the end of safe mode is told with who ended it, though the health score began it", () => {
+  const facts = { reason: null, changed_by: "user:ada", automatic: true };
   assert.equal(
     asText(composeMessage("safe_mode_off", facts, null)),
     `🔓 Safe Mode Off

@@ -4,6 +4,7 @@ import { compose, type Wording } from "../message.ts";
 const change = z.object({
   reason: z.string().nullish(),
   changed_by: z.string().nullish(),
+  /** Whether the health score engaged safe mode, whoever ends it. */
   automatic: z.boolean().nullish(),
 });
 
@@ -12,7 +13,7 @@ export const modeMessages: Record<string, Wording> = {
   safe_mode_on(payload, dashboardUrl) {
     const facts = change.parse(payload);
     return compose("🔒 Safe Mode On", [
-      [["Reason", facts.reason], ["Changed By", changedBy(facts)]],
+      [["Reason", facts.reason], ["Changed By", facts.automatic ? "the health score" : facts.changed_by]],
       [["Effect", "Writes are refused and outbound actions wait until safe mode is left"]],
       [["Action Required", "Mend the cause, then leave safe mode"], ["Dashboard", dashboardUrl]],
     ]);
@@ -20,12 +21,8 @@ export const modeMessages: Record<string, Wording> = {
   safe_mode_off(payload) {
     const facts = change.parse(payload);
     return compose("🔓 Safe Mode Off", [
-      [["Reason", facts.reason], ["Changed By", changedBy(facts)]],
+      [["Reason", facts.reason], ["Changed By", facts.changed_by]],
       [["Effect", "Writes are taken again and what waited is done"]],
     ]);
   },
 };
-
-function changedBy({ changed_by, automatic }: z.output<typeof change>) {
-  return automatic ? "the health score" : changed_by;
-}
