@@ -105,48 +105,66 @@ async function lint(url: string): Promise<PartResult> {
   return { passed: clean ? 1 : 0, failed: clean ? 0 : 1, details: output };
 }
 
-/**
- * Every enabled timer must become a job, and pg_cron must run it with success and note that; the one that seals must have
- * sealed. One that fails must leave nothing behind, and one that hangs must be seen to run.
- */
+/** What must come true; `broken`: it cannot any more. */
+interface Check {
+  name: string;
+  holds: boolean;
+  broken: boolean;
+}
+
+/** Every enabled timer must become a job that pg_cron runs with success; one that fails or hangs must be seen to. */
 async function timersRun(url: string): Promise<PartResult> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     await sql`insert into public.receipts (payer, amount_minor, currency) values ('ada', 100, 'EUR')`;
-    await sql`
-      insert into public.timers (name, schedule, command, description) values
-        ('failing', '* * * * *', 'insert into public.schedulers values (''left-behind'', ''1 day''); select 1 / 0', ''),
-        ('hanging', '* * * * *', 'select pg_sleep(600)', '')`;
+    await sql`insert into public.timers (name, schedule, command, description) values ('failing', '* * * * *',
+      'insert into public.schedulers values (''left-behind'', ''1 day''); select 1 / 0', '')`;
     await sql`select private.install_timers()`;
-    const deadline = Date.now() + timersMustRunWithinMs;
-    while (true) {
-      const checks = await sql<{ name: string; holds: boolean; broken: boolean }[]>`
-        select t.name || ' is a job, and succeeds' as name, t.succeeded_at is not null as holds,
-          j.jobid is null or t.last_error is not null as broken
-        from public.timers t left join cron.job j
-          on j.jobname = t.name and j.schedule = t.schedule and j.command = private.timer_command(t) and j.active
-        where t.enabled and t.schedule = '* * * * *' and t.name not in ('failing', 'hanging')
-        union all
-        select 'seal-audit sealed the receipt',
-          exists (select from public.audit_blocks where table_name = 'receipts' and rows = 1), false
-        union all
-        select 'a timer that fails says why, and leaves nothing behind', t.last_error ~ 'division by zero',
-          t.succeeded_at is not null or exists (select from public.schedulers where name = 'left-behind')
-        from public.timers t where t.name = 'failing'
-        union all
-        select 'a timer that hangs has begun, and not succeeded', t.started_at is not null, t.succeeded_at is not null
-        from public.timers t where t.name = 'hanging'`;
-      const failed = checks.filter(({ holds, broken }) => broken || !holds);
-      if (failed.length === 0 || failed.some(({ broken }) => broken) || Date.now() > deadline) {
-        return {
-          passed: checks.length - failed.length,
-          failed: failed.length,
-          details: failed.map(({ name }) => `It does not hold that ${name}`).join("\n"),
-        };
-      }
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
-    }
+    const running = await waitForTimers(() =>
+      sql<Check[]>`
+      select t.name || ' is a job, and succeeds' || coalesce(': ' || t.last_error, '') as name,
+        t.succeeded_at is not null as holds, j.jobid is null or t.last_error is not null as broken
+      from public.timers t left join cron.job j
+        on j.jobname = t.name and j.schedule = t.schedule and j.command = private.timer_command(t) and j.active
+      where t.enabled and t.schedule = '* * * * *' and t.name <> 'failing'
+      union all
+      select 'seal-audit sealed the receipt',
+        exists (select from public.audit_blocks where table_name = 'receipts' and rows = 1), false
+      union all
+      select 'a timer that fails says why, and leaves nothing behind', t.last_error ~ 'division by zero',
+        t.succeeded_at is not null or exists (select from public.schedulers where name = 'left-behind')
+      from public.timers t where t.name = 'failing'`
+    );
+    // Last, as pg_cron 1.4 starts nothing else while one of its background workers hangs.
+    await sql`insert into public.timers (name, schedule, command, description)
+      values ('hanging', '* * * * *', 'select pg_sleep(600)', '')`;
+    const hanging = await waitForTimers(async () => {
+      await sql`update public.timers set installed_at = now() - interval '1 hour' where name = 'hanging' and exists (
+        select from cron.job_run_details r join cron.job j on j.jobid = r.jobid
+        where j.jobname = 'hanging' and r.status = 'running')`;
+      return await sql<Check[]>`
+        select 'a timer that hangs is late' as name, t.state = 'late' as holds, t.succeeded_at is not null as broken
+        from public.timer_status t where t.name = 'hanging'`;
+    });
+    const checks = [...running, ...hanging];
+    const failed = checks.filter(({ holds, broken }) => broken || !holds);
+    return {
+      passed: checks.length - failed.length,
+      failed: failed.length,
+      details: failed.map(({ name }) => `It does not hold that ${name}`).join("\n"),
+    };
   } finally {
     await sql.end();
+  }
+}
+
+/** Asks until all holds, or something cannot hold any more, or it took too long. */
+async function waitForTimers(ask: () => Promise<Check[]>): Promise<Check[]> {
+  for (const deadline = Date.now() + timersMustRunWithinMs;;) {
+    const checks = await ask();
+    if (checks.every(({ holds }) => holds) || checks.some(({ broken }) => broken) || Date.now() > deadline) {
+      return checks;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
   }
 }

@@ -7,7 +7,7 @@ declare
   v_match text[];
   v_from integer;
   v_to integer;
-  v_values integer[] := '{}';
+  v_values integer[] := '{}'::integer[];
 begin
   foreach v_part in array string_to_array(p_field, ',') loop
     v_match := regexp_match(v_part, '^(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?$');

@@ -14,6 +14,7 @@ alter table public.integration_events
   add column if not exists http_status integer,
   add column if not exists retry_count integer default 0,
   add column if not exists request jsonb,
+  add column if not exists duration_ms integer,
   add constraint integration_event_status_is_known check (status in ('success', 'error', 'pending')) not valid;
 create index if not exists idx_integration_events_status_created on public.integration_events (status, created_at desc);
 
@@ -30,6 +31,7 @@ comment on column public.integration_events.error_message is 'The error text, re
 comment on column public.integration_events.http_status is 'The provider''s status; null when no answer came.';
 comment on column public.integration_events.retry_count is 'How often the call was repeated.';
 comment on column public.integration_events.request is 'The request in its repeatable form, without secrets.';
+comment on column public.integration_events.duration_ms is 'How long the exchange with the provider took, in milliseconds; null: there was none, or it was not timed.';
 comment on index public.idx_integration_events_status_created is 'Recent events by status.';
 
 alter table public.integration_events enable row level security;

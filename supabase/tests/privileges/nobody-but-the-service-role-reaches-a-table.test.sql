@@ -31,6 +31,8 @@ select record_events('[{"data": {}}]'), tests.fire('a', 'e1');
 insert into public.incidents (dedup_key, priority, status, source, title, details, snapshot, checked_at, opened_at)
 values ('scan', 'P2', 'AUTO_HEALING', 'scan', 'The scan is late', '{}', '{}', now(), now());
 insert into public.maintenance_windows (starts_at, ends_at, reason) values (now(), now() + interval '1 hour', 'moving');
+insert into public.backup_validations (valid) values (true);
+select read_system_health('20261120001450'), evaluate_health();
 insert into public.products (sku, name, price_minor) values ('tea', 'Tea', 100);
 insert into public.customers (name) values ('ada');
 insert into public.sales (total_minor, currency) values (100, 'EUR');
@@ -87,8 +89,8 @@ select is(
     where case verb when 'delete' then has_table_privilege('service_role', t.name, verb) else has_any_column_privilege('service_role', t.name, verb) end order by 1),
   array(select format('%s %s', verb, name) from unnest('{insert, update, delete}'::text[]) verb,
       unnest('{integration_events, integrations_master, user_integrations, products, customers, sales, sale_items, payments, invoices}'::text[]) name
-    union all select format('insert %s', name) from unnest('{receipts, ledger_events, call_sessions, "\"StockLedger\"", rule_events}'::text[]) name order by 1),
-  'service_role writes to the project''s own tables only, and into its records and events');
+    union all select format('insert %s', name) from unnest('{receipts, ledger_events, call_sessions, "\"StockLedger\"", rule_events, backup_validations}'::text[]) name order by 1),
+  'service_role writes to the project''s own tables only, and into its records, events and backups');
 select is(
   (select array_agg(name::text) from reachable t where has_table_privilege('service_role', t.name, 'select') <> (name::text not like 'private.%')), null,
   'service_role reads everything but what is private');
