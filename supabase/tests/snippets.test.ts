@@ -12,6 +12,8 @@ await sql`select tests.fail(1, 'slack', 'data', '{"plan": {"step": "tell", "acti
 await sql`select reject_outbox('{teams}')`;
 await sql`select tests.rule('lane-latency-alert')`;
 await sql`select save_rule(read_rules('lane-latency-alert') || '{"name": "Renamed"}', 'ada', 1)`;
+await sql`insert into incidents (dedup_key, priority, status, source, title, details, snapshot, checked_at, opened_at)
+  values ('scan', 'P2', 'AUTO_HEALING', 'scan', 'The scan is late', '{}', '{}', now(), now())`;
 
 Deno.test.afterAll(async () => {
   await sql.end();
@@ -36,6 +38,11 @@ Deno.test("the snippets that change something find what they change", async () =
       "deliver-dead-letters-again",
       "roll-a-rule-back",
       "pause-a-rule",
+      "acknowledge-incident",
+      "announce-maintenance",
+      "enter-safe-mode",
+      "set-override-token",
+      "leave-safe-mode",
     ]
   ) {
     await sql.unsafe(await Deno.readTextFile(new URL(`${name}.sql`, folder)));
@@ -44,6 +51,8 @@ Deno.test("the snippets that change something find what they change", async () =
     select (select enabled from integrations_master where service_name = 'slack') as enabled,
       (select count(*)::int from active_failures) as open, (select count(*)::int from outbox where failed_at is not null) as dead,
       (select name || ' ' || status from rules) as rule,
+      (select status || ' by ' || acknowledged_by from incidents) as incident,
+      (select dedup_pattern from maintenance_windows) as maintenance, (select mode from system_mode) as mode,
       (select count(*)::int from audit_log where action in ('integration.disabled', 'integration.enabled', 'failure.resolved')) as decisions`;
   await sql`rollback`;
   deepEqual({ ...state }, {
@@ -51,6 +60,9 @@ Deno.test("the snippets that change something find what they change", async () =
     open: 0,
     dead: 0,
     rule: "Rule lane-latency-alert paused",
+    incident: "ACKNOWLEDGED by ops@example.com",
+    maintenance: "integration:%",
+    mode: "normal",
     decisions: 3,
   });
 });

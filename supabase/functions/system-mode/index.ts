@@ -7,6 +7,8 @@ import { createRouter } from "../_shared/http/router.ts";
 import { systemModeRoutes } from "./routes.ts";
 
 const { project } = readConfig(["project"]);
+// The database waits up to 10 s for writers to end before it gives a change of the mode up.
+const database = createDatabase({ ...project, timeoutMs: 20_000 });
 
 export default {
   fetch: createRouter({
@@ -15,6 +17,6 @@ export default {
     // Not the internal token: rules' own webhooks bring it, and nobody is to change the mode in the name of the system.
     roles: createRoleSource(project),
     logger: createLogger({ clock }),
-    routes: systemModeRoutes({ database: createDatabase(project) }),
+    routes: systemModeRoutes({ database }),
   }),
 };
