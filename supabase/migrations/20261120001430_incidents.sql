@@ -170,7 +170,6 @@ begin
         resolved_by = case when p_event in ('clear', 'resolve') then p_actor when p_event <> 'reopen' then i.resolved_by end,
         auto_healed = p_event = 'clear' or (p_event = 'close' and i.auto_healed),
         closed_at = case when p_event = 'close' then p_now end,
-        clear_since = case when p_event not in ('clear', 'resolve') then i.clear_since end,
         reopened = i.reopened + (p_event = 'reopen')::integer,
         reopenings = case when p_event = 'reopen' then (i.reopenings || p_now)[greatest(cardinality(i.reopenings) - 1, 1):] else i.reopenings end,
         note = case when p_event <> 'reopen' then coalesce(p_note, i.note) end

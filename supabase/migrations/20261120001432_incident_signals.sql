@@ -95,6 +95,7 @@ begin
     'mode', (select to_jsonb(m) from (select s.mode, s.reason, s.changed_by, s.changed_at, s.automatic from public.system_mode s) m),
     'drift', (select jsonb_build_object('score', d.score, 'lost', private.cut(d.lost, 2000), 'created_at', d.created_at)
               from public.drift_scores d order by d.id desc limit 1),
+    'health', (select jsonb_build_object('score', h.score, 'grade', h.grade, 'created_at', h.created_at) from public.health_scores h order by h.id desc limit 1),
     'recent', (select coalesce(jsonb_agg(private.entry_json(a) order by a.immutable_seq desc), '[]')
                from (select * from public.audit_log l order by l.immutable_seq desc limit 10) a));
 end $$;

@@ -1,14 +1,15 @@
 begin;
-select plan(21);
+select plan(22);
 select tests.all_is_well();
 create function pg_temp.window(p_from interval, p_to interval, p_pattern text default '%') returns void language sql as $$
   insert into public.maintenance_windows (dedup_pattern, starts_at, ends_at, reason) values (p_pattern, tests.at(p_from), tests.at(p_to), 'moving')
 $$;
 
-select pg_temp.window('00:00', '01:00', 'integration:quiet%');
+select pg_temp.window('00:00', '01:00', 'integration:quiet%'), pg_temp.window('00:00:01', '00:10', '%loud');
 select tests.break('quiet', 'quiet-too', 'loud');
 select is(tests.follow('00:00'), '{"opened": 3}', 'in a maintenance window incidents open');
 select is(array[tests.said('quiet'), tests.said('loud')], '{NULL,opened}', 'silently, when its pattern is theirs');
+select is((tests.incident('loud')).quiet_until, null, 'one that has not begun changes nothing');
 select tests.follow('00:59:59');
 select is(array[(tests.incident('quiet')).status, (tests.incident('loud')).status], '{AUTO_HEALING,ESCALATED}', 'and they are not escalated');
 select is((tests.incident('quiet')).attempts, 0, 'nor are attempts counted');

@@ -1,5 +1,5 @@
 begin;
-select plan(8);
+select plan(9);
 select tests.all_is_well();
 create table public.orders (id integer primary key);
 create function public.check_orders(p_entities text[] default null) returns table (entity text, expected text, actual text, details jsonb)
@@ -8,7 +8,7 @@ language sql stable set search_path = '' as $$
 $$;
 insert into public.orders values (17);
 select register_invariant('NO_ORDERS', 'check_orders', 'P1');
-select run_invariant('NO_ORDERS'), score_drift();
+select run_invariant('NO_ORDERS'), score_drift(), evaluate_health();
 select private.audit('orders', 'ada', 'orders.imported', 'table:orders', 'done');
 select tests.follow('00:00');
 create temp table snapshot as select snapshot as s from public.incidents;
@@ -19,6 +19,8 @@ select is((select s #>> '{recent,0,action}' from snapshot), 'orders.imported', '
 select is((select s #>> '{mode,mode}' from snapshot), 'normal', 'the mode');
 select is((select s #> '{drift,score}' from snapshot), '75', 'how far the data had drifted');
 select is((select s #>> '{drift,lost,0,invariant}' from snapshot), 'NO_ORDERS', 'because of what');
+
+select is((select s -> 'health' from snapshot) - 'created_at', (select jsonb_build_object('score', score, 'grade', grade) from public.health_scores), 'and how healthy the platform was');
 
 delete from public.orders;
 select run_invariant('NO_ORDERS'), tests.follow('00:01');

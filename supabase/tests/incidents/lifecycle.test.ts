@@ -21,7 +21,7 @@ type Service = typeof SERVICES[number];
 
 type Step =
   | { verb: "break" | "mend" | "acknowledge" | "resolve"; service: Service }
-  | { verb: "window"; service: Service; seconds: number }
+  | { verb: "window"; service: Service; delay: number; seconds: number }
   | { verb: "cancelWindows" }
   | { verb: "follow"; seconds: number };
 
@@ -135,9 +135,7 @@ class World {
         deepEqual(await this.ask(step), this.models[step.service].resolve(this.now));
         break;
       case "window":
-        this.windows.push({ service: step.service, from: this.now, to: this.now + step.seconds });
-        await sql`insert into maintenance_windows (dedup_pattern, starts_at, ends_at, reason)
-          values (${`%:${step.service}`}, ${at(this.now)}, ${at(this.now + step.seconds)}, 'a test')`;
+        await this.announce(step.service, this.now + step.delay, this.now + step.delay + step.seconds);
         break;
       case "cancelWindows":
         this.windows = [];
@@ -148,6 +146,12 @@ class World {
         for (const service of SERVICES) this.models[service].follow(this.now, this.windowEnd(service));
         await sql`select advance_incidents(${at(this.now)})`;
     }
+  }
+
+  private async announce(service: Service, from: number, to: number): Promise<void> {
+    this.windows.push({ service, from, to });
+    await sql`insert into maintenance_windows (dedup_pattern, starts_at, ends_at, reason)
+      values (${`%:${service}`}, ${at(from)}, ${at(to)}, 'a test')`;
   }
 
   private windowEnd(service: Service): number | null {
@@ -193,6 +197,7 @@ function expected({ models }: World): unknown {
 
 const service = fc.constantFrom(...SERVICES);
 const seconds = fc.constantFrom(1, MINUTE, 5 * MINUTE - 1, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, DAY);
+const delay = fc.constantFrom(0, MINUTE, HOUR);
 const follow = fc.record({ verb: fc.constant("follow" as const), seconds });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: follow, weight: 12 },
@@ -200,7 +205,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ verb: fc.constantFrom("break", "mend", "acknowledge", "resolve"), service }),
     weight: 10,
   },
-  { arbitrary: fc.record({ verb: fc.constant("window" as const), service, seconds }), weight: 2 },
+  { arbitrary: fc.record({ verb: fc.constant("window" as const), service, delay, seconds }), weight: 2 },
   { arbitrary: fc.constant({ verb: "cancelWindows" as const }), weight: 1 },
 );
 

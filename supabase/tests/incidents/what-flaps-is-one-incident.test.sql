@@ -1,5 +1,5 @@
 begin;
-select plan(15);
+select plan(16);
 select tests.all_is_well();
 
 -- Twice wrong and mended, within the hour.
@@ -30,6 +30,9 @@ select is((resolve_incident((tests.incident('acme')).id, 'ada', p_now => tests.a
 select tests.break('acme');
 select is(tests.follow('01:57'), '{"closed": 1, "opened": 1}', 'what comes back after an hour is a new incident, and the old one is closed');
 select is((select (i.flapping, i.reopened, i.status)::text from tests.incident('acme') i), '(f,0,AUTO_HEALING)', 'which does not flap');
+
+update public.incidents set reopenings = array[tests.at('1:00'), tests.at('1:30'), tests.at('2:00')] where status = 'AUTO_HEALING';
+select is((tests.incident('acme')).flapping, false, 'three times in a whole hour are not too many');
 
 select * from finish();
 rollback;
