@@ -71,7 +71,8 @@ Deno.test("violations that are too many to be corrected are known all the same",
       with mended as (delete from public.orders o where o.id = any (p_entities) returning to_jsonb(o) as row)
       select m.row from mended m
     $$`;
-  await stack.sql`insert into orders values ('bad', -5)`;
+  await stack.sql`delete from orders`;
+  await stack.sql`insert into orders values ('bad', -5), ('worse', -6)`;
   await stack
     .sql`select register_invariant('ORDER_TOTALS', 'check_orders', 'P1', p_correct => 'mend_orders', p_correct_limit => 1)`;
   const seen = await verify();
