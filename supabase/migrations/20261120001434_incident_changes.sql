@@ -58,7 +58,7 @@ language plpgsql set search_path = '' as $$
 declare
   v_incident public.incidents := p_incident;
   v_policy public.incident_policies;
-  v_events text[] := '{}';
+  v_events text[] := array[]::text[];
 begin
   if p_incident.id is null or p_incident.status = 'RESOLVED' then
     v_incident := private.open_incident(p_incident, p_signal, p_platform, p_now);
@@ -116,7 +116,7 @@ begin
     perform private.resolve_and_tell(p_incident, 'clear', 'system', p_now);
     return array['resolved'];
   end if;
-  return '{}';
+  return array[]::text[];
 end $$;
 comment on function private.follow_silence(public.incidents, timestamptz) is
   'What becomes of an incident without a signal: resolved, when it flaps after half an hour, and closed; the list of these.';
