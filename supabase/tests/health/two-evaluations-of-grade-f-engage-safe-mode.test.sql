@@ -1,5 +1,5 @@
 begin;
-select plan(38);
+select plan(36);
 
 delete from public.drift_scores;
 delete from public.incidents;

@@ -3,6 +3,7 @@ import { DatabaseError, EgressError, type EgressRequest, type EgressResponse } f
 import type { Call, CallResult } from "./call.ts";
 import { createIntegration, type IntegrationDeps } from "./create-integration.ts";
 import type { FailedCall, Success } from "./journal.ts";
+import { fakeClock } from "../testing/fake-clock.ts";
 
 const PERMITTED = {
   ...{ allowed: true, reason: null, retry_at: null },
@@ -28,7 +29,9 @@ function build({ permission = PERMITTED, answer = () => OK, token }: {
   const failures: FailedCall[] = [];
   const successes: Success[] = [];
   const errors: string[] = [];
+  const clock = fakeClock();
   const deps: IntegrationDeps = {
+    clock,
     secretUrls: { SLACK_WEBHOOK_URL: "https://hooks.slack.example/canary" },
     logger: { info() {}, warn() {}, error: (event) => void errors.push(event) },
     database: {
@@ -43,6 +46,7 @@ function build({ permission = PERMITTED, answer = () => OK, token }: {
       // deno-lint-ignore require-await
       async send(request) {
         sent.push(request);
+        clock.advance(250);
         return answer(request);
       },
     },
@@ -69,6 +73,26 @@ Deno.test("a call that succeeds gives its answer and is recorded", async () => {
     200,
   ]);
   assert.equal(failures.length, 0);
+});
+
+Deno.test("how long the provider took is recorded, whatever came of it; nothing where it was not asked", async () => {
+  const lost = (sent: boolean) => () => {
+    throw new EgressError("egress.timeout", "No answer", sent);
+  };
+  const outcomes = [
+    build(),
+    build({ answer: () => ({ ...OK, status: 500 }) }),
+    build({ answer: lost(true) }),
+    build({ answer: lost(false) }),
+    build({ permission: { ...PERMITTED, allowed: false, reason: "disabled" } }),
+  ];
+  for (const { integration } of outcomes) await integration.call(CALL);
+  const recorded = outcomes.flatMap(({ successes, failures }) => [...successes, ...failures]);
+  assert.deepEqual(recorded.map(({ duration_ms }) => duration_ms), [250, 250, 250, null, undefined]);
+
+  const untold = build({ token: { error_code: "invalid_grant", error_message: "No token" } });
+  await untold.integration.call({ ...CALL, request: { ...CALL.request, auth: "bearer" } });
+  assert.equal(untold.failures[0]!.duration_ms, null);
 });
 
 Deno.test("a call that fails is recorded with the provider's words and a request that can be repeated", async () => {

@@ -1,11 +1,11 @@
 import { isSuccess } from "../core/recovery/is-success.ts";
 import { idempotencyKeyOf, storableRequest, type StoredRequest } from "../core/recovery/stored-request.ts";
-import type { Database, EgressResponse } from "../ports.ts";
-import { type Call, type CallFailure, type CallResult, describeFailure, endpointOf } from "./call.ts";
+import type { Database } from "../ports.ts";
+import { type Call, type CallResult, describeFailure, endpointOf } from "./call.ts";
 import { integrationDeps } from "./deps.ts";
 import type { Journal } from "./journal.ts";
 import { askPermission, type Permission } from "./permission.ts";
-import { send, type SendDeps } from "./send.ts";
+import { send, type SendDeps, type Sent } from "./send.ts";
 
 const MAX_STORED_BODY = 64 * 1024;
 
@@ -50,8 +50,8 @@ export function createIntegration(
       if (!permission.allowed && !call.attempt) {
         return await hold(deps, serviceName, call, request, permission);
       }
-      const answer = await send(deps, serviceName, call, request, permission);
-      return await account(deps, serviceName, call, request, answer);
+      const sent = await send(deps, serviceName, call, request, permission);
+      return await account(deps, serviceName, call, request, sent);
     },
   };
 }
@@ -86,17 +86,19 @@ async function account(
   serviceName: string,
   call: Call,
   request: StoredRequest,
-  answer: EgressResponse | CallFailure,
+  { answer, duration_ms }: Sent,
 ): Promise<CallResult> {
   const response = "status" in answer ? answer : undefined;
   if (response && isSuccess(response)) {
     const event = toEvent(serviceName, call, "sent", request);
-    if (!call.attempt) journal.succeeded({ ...event, http_status: response.status });
+    if (!call.attempt) journal.succeeded({ ...event, http_status: response.status, duration_ms });
     return { outcome: "success", ...response };
   }
   const failure = "status" in answer ? describeFailure(answer) : answer;
-  const event = { ...toEvent(serviceName, call, "failed", request), ...failure, request: storable(request) };
-  const event_id = call.attempt ? null : await journal.failed({ ...event, response });
+  const event = { ...toEvent(serviceName, call, "failed", request), ...failure, duration_ms };
+  const event_id = call.attempt
+    ? null
+    : await journal.failed({ ...event, request: storable(request), response });
   return { outcome: "failed", event_id, code: failure.error_code, message: failure.error_message, response };
 }
 

@@ -39,5 +39,5 @@ export function integrationDeps(
     internalToken: config.internalToken,
   });
   const tokens = createTokenSource({ vault, refresher, clock });
-  return { database, egress, logger, journal, tokens, secretUrls: config.secretUrls };
+  return { database, egress, clock, logger, journal, tokens, secretUrls: config.secretUrls };
 }

@@ -20,6 +20,8 @@ export interface Success {
   /** What was done, for example `alert.sent`. */
   event_type: string;
   http_status?: number;
+  /** How long the exchange with the provider took; null when there was none. */
+  duration_ms?: number | null;
   payload?: Record<string, unknown>;
 }
 

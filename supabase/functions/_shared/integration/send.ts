@@ -1,6 +1,6 @@
 import { headersOf, type StoredRequest } from "../core/recovery/stored-request.ts";
 import { redactText } from "../core/redaction/redact.ts";
-import type { Egress, EgressResponse, Logger } from "../ports.ts";
+import type { Clock, Egress, EgressResponse, Logger } from "../ports.ts";
 import type { Call, CallFailure } from "./call.ts";
 import { mayHaveEffect, type Permission, UNASKED } from "./permission.ts";
 import type { TokenSource } from "./token-source.ts";
@@ -9,10 +9,18 @@ const TIMEOUT_MS = 10_000;
 
 export interface SendDeps {
   egress: Egress;
+  clock: Clock;
   logger: Logger;
   tokens: TokenSource;
   /** URLs that are secrets, by the name of their setting. */
   secretUrls: Record<string, string | undefined>;
+}
+
+/** What came of sending a call. */
+export interface Sent {
+  answer: EgressResponse | CallFailure;
+  /** How long the exchange with the provider took; null when it did not begin. */
+  duration_ms: number | null;
 }
 
 /**
@@ -21,12 +29,12 @@ export interface SendDeps {
  * @param request gets the version of the token that is used
  */
 export async function send(
-  { egress, tokens, secretUrls, logger }: SendDeps,
+  { egress, clock, tokens, secretUrls, logger }: SendDeps,
   serviceName: string,
   call: Call,
   request: StoredRequest,
   permission: Permission,
-): Promise<EgressResponse | CallFailure> {
+): Promise<Sent> {
   const { grant, idempotency_header, allowed_hosts } = permission;
   // Whatever else is held back comes here as a part of a recovery, which may be let through nevertheless.
   if (permission.reason === "safe_mode") {
@@ -41,6 +49,8 @@ export async function send(
   }
   const headers = headersOf(request);
   if (idempotency_header) headers[idempotency_header.toLowerCase()] = request.idempotency_key!;
+  let begun: number | undefined;
+  const elapsed = () => begun === undefined ? null : clock.now() - begun;
   try {
     if (request.auth === "bearer") {
       if (permission === UNASKED) return unanswered("database.unreachable", "The token could not be read");
@@ -49,20 +59,22 @@ export async function send(
       headers["authorization"] = `Bearer ${token.accessToken}`;
       request.token_version = token.version;
     }
-    return await egress.send({
+    begun = clock.now();
+    const answer = await egress.send({
       ...{ url, headers, method: request.method, body: request.body },
       timeoutMs: call.timeoutMs ?? TIMEOUT_MS,
       // A token goes nowhere else.
       allowedHosts: request.auth === "bearer" ? allowed_hosts : undefined,
     });
+    return { answer, duration_ms: elapsed() };
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code) return unanswered(code, message);
+    const { code, message, sent } = error as { code?: string; message: string; sent?: boolean };
+    if (code) return unanswered(code, message, sent === false ? null : elapsed());
     logger.error("integration.unexpected", { service_name: serviceName, error });
-    return unanswered("internal", "The call was not made; the function's log says why");
+    return unanswered("internal", "The call was not made; the function's log says why", elapsed());
   }
 }
 
-function unanswered(error_code: string, error_message: string): CallFailure {
-  return { http_status: null, error_code, error_message };
+function unanswered(error_code: string, error_message: string, duration_ms: number | null = null): Sent {
+  return { answer: { http_status: null, error_code, error_message }, duration_ms };
 }
