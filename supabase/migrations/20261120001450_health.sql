@@ -282,7 +282,8 @@ declare
 begin
   perform pg_advisory_xact_lock(hashtextextended('evaluate-health', 0));
   v_health := private.health(p_now);
-  select * into v_before from public.health_scores h where h.created_at <= p_now order by h.created_at desc, h.id desc limit 1;
+  -- A turn that had to wait for the lock began before what the other one stored.
+  select * into v_before from public.health_scores h where h.created_at <= p_now + interval '1 minute' order by h.created_at desc, h.id desc limit 1;
   if v_before.created_at > p_now - interval '1 minute' then
     return v_health || jsonb_build_object('stored', false, 'change', null);
   end if;

@@ -36,7 +36,7 @@ select is(pg_temp.calls('latency', 1, 0, ms), points, format('latency: %s ms are
 from (values (500, '15'), (501, '12'), (1000, '12'), (1001, '8'), (2000, '8'), (2001, '4'), (5000, '4'), (5001, '0')) b (ms, points);
 insert into public.integration_events (service_name, status, duration_ms) select 'acme', 'success', 100 from generate_series(1, 19);
 select is(pg_temp.points('latency'), '15', 'latency: one slow call of twenty does not count');
-insert into public.integration_events (service_name, status, duration_ms) values ('acme', 'error', 9000);
+select record_integration_events('[{"service_name": "acme", "event_type": "call", "status": "error", "duration_ms": 9000}]');
 select is(pg_temp.points('latency'), '0', 'latency: two of twenty-one do, failed ones as well');
 select is(pg_temp.points('latency', now() + interval '59 minutes'), '0', 'latency: for an hour');
 select is(pg_temp.points('latency', now() + interval '60 minutes'), null, 'latency: and no longer');

@@ -1,5 +1,5 @@
 begin;
-select plan(36);
+select plan(41);
 
 delete from public.drift_scores;
 delete from public.incidents;
@@ -31,6 +31,7 @@ create function pg_temp.mode() returns text language sql as $$ select mode from 
 
 select is((pg_temp.evaluate(0, 39), pg_temp.mode())::text, '(,normal)', 'one F does nothing');
 select is((select (score, grade, known_max)::text from public.health_scores), '(39,F,50)', 'but it is stored');
+select is((pg_temp.evaluate(-0.5, 39), pg_temp.mode())::text, '(,normal)', 'a turn that had to wait for another one is none');
 select is((pg_temp.evaluate(0.9, 39), pg_temp.mode())::text, '(,normal)', 'a turn that was held up and comes together with the next is none');
 select is((pg_temp.evaluate(5, 40), pg_temp.mode())::text, '(,normal)', 'nor does an F after which it went better');
 select is((pg_temp.evaluate(10, 39), pg_temp.evaluate(15, null), pg_temp.evaluate(20, 39), pg_temp.mode())::text, '(,,,normal)', 'what is unknown is no F, and an F before it does not count');
@@ -72,6 +73,15 @@ select is((pg_temp.evaluate(180, 100), pg_temp.evaluate(185, 100), pg_temp.evalu
 select is((select count(*) from public.health_scores where created_at <= now() + interval '90 minutes'), 17::bigint, 'every evaluation is kept');
 select pg_temp.evaluate(91 * 24 * 60, 100);
 select is((select count(*) from public.health_scores), 1::bigint, 'for 90 days');
+
+update public.system_mode set mode = 'normal' where id = 1;
+delete from public.health_scores;
+create or replace function public.enter_safe_mode(p_reason text, p_enabled_by text, p_actor text, p_automatic boolean default false) returns jsonb
+language plpgsql as $$ begin raise exception using errcode = 'PT503', hint = 'safe_mode.writers_in_flight', message = 'Writers did not end'; end $$;
+select is((pg_temp.evaluate(5, 30), pg_temp.evaluate(10, 30))::text, '(,safe_mode_refused)', 'when safe mode cannot be engaged, that is said');
+select is((select payload ->> 'error' from public.audit_log where subsystem = 'health' and action = 'safe_mode.not_entered' and kind = 'error'), 'Writers did not end', 'and recorded');
+select is((select count(*) from public.health_scores), 2::bigint, 'the evaluations are kept');
+select is(pg_temp.evaluate(15, 30), 'safe_mode_refused', 'so that each further one tries again');
 
 select * from finish();
 rollback;
