@@ -276,6 +276,7 @@ create function public.read_incidents(
 ) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
+  v_limit constant integer := least(greatest(p_limit, 1), 200);
   v_before public.incidents;
   v_incidents jsonb;
   v_last bigint;
@@ -290,10 +291,9 @@ begin
     where i.status = any (coalesce(p_status, '{AUTO_HEALING,ESCALATED,ACKNOWLEDGED}')) and (p_priority is null or i.priority = any (p_priority))
       and (p_source is null or i.source = p_source)
       and (p_before is null or (i.priority, i.opened_at, i.id) > (v_before.priority, v_before.opened_at, v_before.id))
-    order by i.priority, i.opened_at, i.id limit least(greatest(p_limit, 1), 200) + 1
+    order by i.priority, i.opened_at, i.id limit v_limit + 1
   )
-  select jsonb_agg(p.incident order by p.position) filter (where p.position <= least(greatest(p_limit, 1), 200)),
-    max(p.id) filter (where p.position = least(greatest(p_limit, 1), 200)), bool_or(p.position > least(greatest(p_limit, 1), 200))
+  select jsonb_agg(p.incident order by p.position) filter (where p.position <= v_limit), max(p.id) filter (where p.position = v_limit), bool_or(p.position > v_limit)
   into v_incidents, v_last, v_more from page p;
   return jsonb_build_object('incidents', coalesce(v_incidents, '[]'), 'next', case when v_more then v_last end);
 end $$;

@@ -1,4 +1,8 @@
--- Brings the incidents in line with what is wrong now. All decisions take the time from p_now.
+-- Brings the incidents in line with what is wrong now. All decisions take the time from p_now, and all combinations follow
+-- from these: people hear of an incident (told_at) at its first signal outside of maintenance windows, and of its end when
+-- they had heard of it, wherever it ends. Age and reminders count from the latest of what began them and the last window's
+-- end. What comes back within an hour is the same incident and begins anew, also after a person resolved it too early;
+-- after an hour it is a new one. Escalating and reminding need a signal, so that what flaps is silent while it is quiet.
 
 create function private.note_signal(p_incident public.incidents, p_signal private.incident_signals, p_quiet_until timestamptz, p_now timestamptz)
 returns public.incidents
