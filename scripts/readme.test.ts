@@ -1,4 +1,4 @@
-/** The README and the guide to rules are run: their SQL against the database, the README's commands against the stack. */
+/** The README and the guides are run: their SQL against the database, the README's commands against the stack. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
@@ -8,7 +8,9 @@ import type { Stack } from "./stack/stack.ts";
 import { testStack } from "./testing/stack.ts";
 
 const readme = await Deno.readTextFile(join(projectRoot, "README.md"));
-const guide = await Deno.readTextFile(join(projectRoot, ".github/RULES.md"));
+const guides = await Promise.all(
+  ["RULES.md", "INTEGRITY.md"].map((name) => Deno.readTextFile(join(projectRoot, ".github", name))),
+);
 
 function blocks(language: string, text = readme): string[] {
   const fenced = new RegExp(`^( *)\`\`\`${language}\\n([\\s\\S]*?)^\\1\`\`\``, "gm");
@@ -41,7 +43,9 @@ async function publish(stack: Stack, table: string): Promise<void> {
 
 Deno.test("every task that the README and the guides name exists", async () => {
   const contributing = await Deno.readTextFile(join(projectRoot, ".github/CONTRIBUTING.md"));
-  const named = [...(readme + contributing).matchAll(/deno@[\d.]+ task ([a-z-]+)/g)].map(([, task]) => task!);
+  const named = [...(readme + guides + contributing).matchAll(/deno@[\d.]+ task ([a-z-]+)/g)].map((
+    [, task],
+  ) => task!);
   assert.ok(named.length > 4);
   assert.deepEqual(named.filter((task) => !(task in config.tasks)), []);
 });
@@ -49,7 +53,7 @@ Deno.test("every task that the README and the guides name exists", async () => {
 Deno.test("the README's SQL and commands do what they promise on a fresh project", async (t) => {
   const stack = await testStack();
   try {
-    const queries = [...blocks("sql"), ...blocks("sql", guide)];
+    const queries = [readme, ...guides].flatMap((text) => blocks("sql", text));
     assert.ok(queries.length >= 5);
     for (const sql of queries) {
       await t.step(`runs: ${sql.split("\n")[0]}`, async () => {
@@ -59,9 +63,9 @@ Deno.test("the README's SQL and commands do what they promise on a fresh project
     const checkpoints = await Deno.makeTempDir();
     await publish(stack, "receipts");
     const runnable = commands.filter((command) =>
-      /^curl|task (connect|fetch-checkpoints|evaluate)/.test(command)
+      /^curl|task (connect|fetch-checkpoints|evaluate|verify)\b/.test(command)
     );
-    assert.equal(runnable.length, 6);
+    assert.equal(runnable.length, 8);
     for (const command of runnable) {
       await t.step(`runs: ${command.split("\n")[0]}`, async () => {
         const written = command.replaceAll(".stack/checkpoints", checkpoints);
@@ -69,6 +73,8 @@ Deno.test("the README's SQL and commands do what they promise on a fresh project
         assert.equal(code, 0, stderr);
         if (command.includes("X-Force-Failure")) assert.match(stdout, /Token expired/);
         else if (command.includes("/rules/evaluate")) assert.match(stdout, /"dryRun":true/);
+        else if (command.includes("/system-health")) assert.equal(typeof JSON.parse(stdout).score, "number");
+        else if (command.includes("task verify ")) assert.match(stdout, /ORDER_TOTAL_MATCHES_LINES/);
         else if (command.includes("task evaluate")) assert.equal(stdout, '["lane-latency-alert"]\n');
         else if (command.startsWith("curl")) {
           const [promised] = blocks("json");
