@@ -5,6 +5,7 @@
 import { loadavg } from "node:os";
 import { benchAudit } from "./bench/audit.ts";
 import { BrokenRun, type Figure, toTable } from "./bench/figure.ts";
+import { benchHealth } from "./bench/health.ts";
 import { benchIntake } from "./bench/intake.ts";
 import { benchRules } from "./bench/rules.ts";
 import { benchSql } from "./bench/sql.ts";
@@ -20,6 +21,7 @@ const parts: Record<string, () => Promise<Figure[]>> = {
   audit: benchAudit,
   text: benchText,
   rules: benchRules,
+  health: benchHealth,
   startup: benchStartup,
 };
 
