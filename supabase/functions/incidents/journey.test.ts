@@ -65,6 +65,13 @@ Deno.test("a wrong sale is found, followed, escalated, paged, taken by a person,
         "1000",
       ]);
       assert.match(await told("Incident Opened"), new RegExp(INVARIANT));
+    });
+
+    await t.step("the guide's own queries show it", async () => {
+      const open = await sql.unsafe("SELECT * FROM incidents WHERE status NOT IN ('RESOLVED','CLOSED')");
+      assert.equal(open.length, 1);
+      const scores = await sql.unsafe("SELECT score FROM drift_scores ORDER BY created_at DESC LIMIT 1");
+      assert.deepEqual([...scores], [{ score: 75 }]);
       assert.deepEqual(pager.events, []);
     });
 
