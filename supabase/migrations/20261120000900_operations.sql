@@ -175,6 +175,8 @@ grant execute on function public.enable_integration(text, text) to service_role;
 
 insert into public.timers (name, schedule, command, description) values (
   'self-heal-due', '* * * * *',
-  $$select private.invoke_function('integration-self-heal', '{"mode":"scan"}') where exists (select private.due_services()) or public.expiring_grants(1) <> '[]'$$,
-  'Wakes the scan when a retry is due or a token is about to expire.'
+  $$select private.invoke_function('integration-self-heal', '{"mode":"scan"}')
+    where exists (select private.due_services()) or public.expiring_grants(1) <> '[]'
+      or exists (select from private.scan_watermark w where w.scanned_until < now() - interval '15 minutes')$$,
+  'Wakes the scan when a retry is due, a token is about to expire, or nobody has scanned for 15 minutes.'
 );

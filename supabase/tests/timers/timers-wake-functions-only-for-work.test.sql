@@ -1,5 +1,5 @@
 begin;
-select plan(10);
+select plan(12);
 
 create schema net;
 create table net.calls (url text);
@@ -19,6 +19,12 @@ end $$;
 insert into public.integrations_master (service_name) values ('acme');
 select is(pg_temp.calls_of('self-heal-due'), 0::bigint, 'nothing is due: the scan sleeps');
 select is(pg_temp.calls_of('dispatch'), 0::bigint, 'nothing to say: the dispatcher sleeps');
+
+update private.scan_watermark set scanned_until = now() - interval '15 minutes';
+select is(pg_temp.calls_of('self-heal-due'), 0::bigint, 'what was scanned 15 minutes ago is not scanned yet');
+update private.scan_watermark set scanned_until = now() - interval '16 minutes';
+select is(pg_temp.calls_of('self-heal-due'), 1::bigint, 'when nobody scans, the database does');
+update private.scan_watermark set scanned_until = now();
 
 select tests.fail(1, 'acme', 'rate_limit', '{"plan": {"step": "wait", "action_taken": "Wait", "delay_seconds": 60}}');
 select is(pg_temp.calls_of('self-heal-due'), 0::bigint, 'a retry in the future does not wake the scan');
