@@ -181,3 +181,6 @@ revoke execute on function private.move_stock(), private.refuse_stock_changes() 
 grant select, insert, update, delete on public.products, public.customers, public.sales, public.sale_items, public.payments, public.invoices
   to service_role;
 grant select, insert on public."StockLedger" to service_role;
+
+select public.guard_table(t::regclass)
+from unnest('{products, customers, sales, sale_items, payments, invoices, "\"StockLedger\""}'::text[]) n (name), format('public.%s', n.name) t;
