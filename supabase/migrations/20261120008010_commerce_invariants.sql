@@ -113,9 +113,13 @@ comment on function private.check_no_orphaned_sale_items(text[]) is 'Sales that 
 create function private.correct_no_orphaned_sale_items(p_entities text[]) returns setof jsonb
 language plpgsql set search_path = '' as $$
 begin
+  -- What a transaction is changing is left to the next run, which need not wait for it.
   return query
-  delete from public.sale_items i
-  where i.sale_id = any (p_entities::bigint[]) and not exists (select from public.sales s where s.id = i.sale_id)
+  delete from public.sale_items i using (
+    select o.id from public.sale_items o
+    where o.sale_id = any (p_entities::bigint[]) and not exists (select from public.sales s where s.id = o.sale_id)
+    for update skip locked
+  ) o where i.id = o.id
   returning to_jsonb(i);
 end $$;
 comment on function private.correct_no_orphaned_sale_items(text[]) is 'Deletes items of sales that do not exist; the items.';
