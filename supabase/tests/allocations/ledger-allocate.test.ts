@@ -2,8 +2,8 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { testStack } from "../../../scripts/testing/stack.ts";
 import { createDatabase } from "../../functions/_shared/adapters/database.ts";
-import type { ActionContext } from "../../functions/_shared/rules/action.ts";
 import { type Allocation, ledgerAllocate } from "../../functions/_shared/rules/actions/ledger-allocate.ts";
+import { actionContext } from "../../functions/_shared/testing/action-context.ts";
 
 const stack = await testStack();
 Deno.test.afterAll(() => stack.stop());
@@ -16,11 +16,8 @@ async function ledgerEvent(amount: string): Promise<string> {
 }
 
 function run(ledgerEventId: string, allocations: Allocation[], eventId = "e1") {
-  const context = {
-    rule: { id: "split" },
-    event: { eventId },
-    deps: { database },
-  } as unknown as ActionContext;
+  const context = { ...actionContext({ database }), event: { eventId } };
+  context.rule.id = "split";
   return ledgerAllocate.run({ type: "ledger_allocate", ledgerEventId, allocations }, context);
 }
 
