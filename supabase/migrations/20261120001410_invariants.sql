@@ -186,7 +186,8 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_command text;
 begin
-  -- Each statement of a command has a timeout of its own, which a function cannot give itself.
+  -- Each statement of a command has a timeout of its own, which a function cannot give itself. Where pg_cron runs
+  -- commands in background workers (cron.use_background_workers), it has its role's for the whole command only.
   select string_agg(format('set local statement_timeout = %L; select private.run_scheduled_invariant(%L); ',
     (extract(epoch from i.statement_timeout) * 1000)::bigint || 'ms', i.name), '' order by i.priority, i.name) into v_command
   from public.invariants i where i.enabled;

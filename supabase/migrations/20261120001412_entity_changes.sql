@@ -75,7 +75,7 @@ declare
   v_table text;
   v_column text;
   v_class record;
-  v_watches jsonb := '{}';
+  v_watches jsonb := '{}'::jsonb;
 begin
   for v_table, v_column in select w.key, w.value from jsonb_each_text(p_watches) w loop
     select c.oid, c.relkind, format('%I.%I', n.nspname, c.relname) as full_name into v_class
@@ -127,7 +127,7 @@ declare
 begin
   for v_watch in
     select distinct w.* from public.invariants i cross join lateral private.watched_columns(i.watches) w
-    where i.enabled and w.attnum is not null order by w.relation, w.attnum
+    where i.enabled and w.attnum is not null and not private.is_recorded(w.relation, w.attnum) order by w.relation, w.attnum
   loop
     perform private.watch_column(v_watch.relation, v_watch.attnum, v_watch.table_name, v_watch.column_name);
   end loop;
@@ -135,22 +135,27 @@ begin
     select t.tgname, t.tgrelid::regclass as relation from pg_catalog.pg_trigger t
     where t.tgfoid = 'private.record_changes'::regproc and not t.tgisinternal and not exists (
       select from public.invariants i cross join lateral private.watched_columns(i.watches) w
-      where i.enabled and w.relation = t.tgrelid and t.tgname like format('entity\_changes\_%s\_%%', w.attnum))
+      where i.enabled and w.relation = t.tgrelid and starts_with(t.tgname, format('entity_changes_%s_', w.attnum)))
   loop
     execute format('drop trigger %I on %s', v_watch.tgname, v_watch.relation);
   end loop;
 end $$;
 comment on function private.install_watches() is 'Creates the triggers that enabled invariants need, and drops those that none needs any more.';
 
+create function private.is_recorded(p_relation regclass, p_attnum smallint) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return 4 = (
+    select count(*) from pg_catalog.pg_trigger t
+    where t.tgrelid = p_relation and starts_with(t.tgname, format('entity_changes_%s_', p_attnum))
+      and t.tgfoid = 'private.record_changes'::regproc and t.tgenabled = 'A');
+end $$;
+comment on function private.is_recorded(regclass, smallint) is 'Whether all triggers that record the changes of a column''s entities are there and switched on; false for null.';
+
 create function private.changes_are_recorded(p_watches jsonb) returns boolean
 language plpgsql stable set search_path = '' as $$
 begin
-  return not exists (
-    select from private.watched_columns(p_watches) w
-    where 4 <> (
-      select count(*) from pg_catalog.pg_trigger t
-      where t.tgrelid = w.relation and t.tgname like format('entity\_changes\_%s\_%%', w.attnum)
-        and t.tgfoid = 'private.record_changes'::regproc and t.tgenabled = 'A'));
+  return not exists (select from private.watched_columns(p_watches) w where not private.is_recorded(w.relation, w.attnum));
 end $$;
 comment on function private.changes_are_recorded(jsonb) is 'Whether every change of what is watched is recorded now: all tables, columns and triggers are there.';
 
@@ -184,10 +189,12 @@ comment on function private.estimated_entities(jsonb) is 'How many entities ther
 create function private.forget_changes(p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
-  -- A run that is under way has read changes up to a watermark that nobody else sees yet.
-  if (select count(*) from (select from public.invariants i for no key update skip locked) i) < (select count(*) from public.invariants) then
+  -- A run or a registration that is under way needs changes of which nobody else can know yet.
+  begin
+    lock table public.invariants in exclusive mode nowait;
+  exception when lock_not_available then
     return;
-  end if;
+  end;
   -- Changes are not kept for an invariant that keeps failing: once it runs again it looks at everything.
   update public.invariants i set watermark = null
   where i.watermark is not null and i.last_ok_at < p_now - private.setting('invariant_full_recheck_hours')::integer * interval '1 hour';
@@ -196,8 +203,8 @@ begin
     select from public.invariants i
     where i.enabled and i.watches ->> c.table_name = c.column_name and i.watermark is not null and not pg_visible_in_snapshot(c.xid, i.watermark));
 end $$;
-comment on function private.forget_changes(timestamptz) is 'Deletes the changes that every invariant has seen.';
+comment on function private.forget_changes(timestamptz) is 'Deletes the changes that every invariant has seen, unless one is being run elsewhere.';
 
 revoke execute on function private.record_changes(), private.watched_columns(jsonb), private.qualified_watches(jsonb),
-  private.watch_column(regclass, smallint, text, text), private.install_watches(), private.changes_are_recorded(jsonb), private.current_watermark(),
+  private.watch_column(regclass, smallint, text, text), private.install_watches(), private.is_recorded(regclass, smallint), private.changes_are_recorded(jsonb), private.current_watermark(),
   private.estimated_entities(jsonb), private.forget_changes(timestamptz) from public, anon, authenticated, service_role;
