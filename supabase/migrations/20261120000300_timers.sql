@@ -131,10 +131,13 @@ language plpgsql set search_path = '' as $$
 begin
   if to_regclass('cron.job') is null then
     perform pg_notify('timers', '');
-  elsif tg_op = 'DELETE' or not new.enabled then
-    execute 'select cron.unschedule(jobid) from cron.job where jobname = $1' using old.name;
   else
-    execute 'select cron.schedule($1, $2, $3)' using new.name, new.schedule, private.timer_command(new);
+    if tg_op = 'DELETE' or tg_op = 'UPDATE' and (not new.enabled or new.name <> old.name) then
+      execute 'select cron.unschedule(jobid) from cron.job where jobname = $1' using old.name;
+    end if;
+    if tg_op <> 'DELETE' and new.enabled then
+      execute 'select cron.schedule($1, $2, $3)' using new.name, new.schedule, private.timer_command(new);
+    end if;
   end if;
   if tg_op = 'DELETE' then
     return old;
@@ -144,7 +147,7 @@ begin
 end $$;
 comment on function private.on_timers() is 'Takes a change over: into a pg_cron job, or by a notification to the local stack.';
 revoke execute on function private.on_timers() from public, anon, authenticated, service_role;
-create trigger timers_are_installed before insert or delete or update of schedule, command, enabled on public.timers
+create trigger timers_are_installed before insert or delete or update of name, schedule, command, enabled on public.timers
   for each row execute function private.on_timers();
 comment on trigger timers_are_installed on public.timers is 'The table and the jobs are never different.';
 

@@ -1,6 +1,6 @@
 -- Where pg_cron is installed the jobs are real; elsewhere a stand-in with pg_cron's signatures takes their place.
 begin;
-select plan(10);
+select plan(12);
 
 create function pg_temp.prepare() returns void language plpgsql as $$
 begin
@@ -28,6 +28,10 @@ insert into public.timers (name, schedule, command, description) values ('sweep'
 select is(pg_temp.jobs() ->> 'sweep', '0 3 * * *', 'a new timer is a job at once');
 update public.timers set command = 'select 2' where name = 'sweep';
 select is((select command from cron.job where jobname = 'sweep'), E'select 2;\nselect private.timer_succeeded(\'sweep\')', 'a new command is taken over at once');
+update public.timers set name = 'sweeper' where name = 'sweep';
+select is(pg_temp.jobs() ->> 'sweep', null, 'a timer that gets another name leaves no job behind');
+select is((select command from cron.job where jobname = 'sweeper'), E'select 2;\nselect private.timer_succeeded(\'sweeper\')', 'its new job notes its success under the new name');
+update public.timers set name = 'sweep' where name = 'sweeper';
 delete from public.timers where name = 'sweep';
 select is(pg_temp.jobs() ->> 'sweep', null, 'a timer that is gone is no job');
 
