@@ -49,7 +49,7 @@ begin
     when pg_snapshot_xmax(p_invariant.watermark) > pg_snapshot_xmax(p_watermark) then 'restored'
     when not private.changes_are_recorded(p_invariant.watches) then 'unseen'
     when p_mode = 'auto' and p_invariant.full_at < v_recheck_before
-      and not exists (select from public.invariants i where i.enabled and i.watches <> '{}' and (i.full_at, i.name) < (p_invariant.full_at, p_invariant.name))
+      and not exists (select from public.invariants i where i.enabled and i.watermark is not null and i.watches <> '{}' and (i.full_at, i.name) < (p_invariant.full_at, p_invariant.name))
       and not exists (select from public.invariant_runs r where r.reason = 'recheck' and r.started_at > p_now - interval '1 minute') then 'recheck'
   end;
 end $$;

@@ -1,6 +1,6 @@
 -- A caller's temporary tables come before all others, so a definer function with one unqualified name would read them.
 begin;
-select plan(6);
+select plan(7);
 
 create function pg_temp.shadow_everything() returns void language plpgsql as $$
 declare
@@ -38,6 +38,10 @@ select is(
 select tests.rule('any'), record_events('[{"data": {}}]');
 select is((jsonb_array_length(claim_events(1, 30) -> 'events'), tests.fire('any', 'e1'), jsonb_array_length(read_rules()), load_rules() #>> '{rules,0,id}')::text,
   '(1,fired,1,any)', 'so are rules');
+delete from public.invariants;
+insert into public.invariants (name, priority, check_function) values ('A', 'P1', 'public.unknown');
+select is((run_invariant('A') #>> '{error,code}', score_drift() #>> '{unknown,0,invariant}', read_invariants_status() #>> '{invariants,0,name}')::text,
+  '(invariant.failed,A,A)', 'and invariants');
 select is(pg_temp.shadow_rows(), 0::bigint, 'nothing was written there');
 
 create function public.forgetful() returns void language sql security definer set search_path = ''
