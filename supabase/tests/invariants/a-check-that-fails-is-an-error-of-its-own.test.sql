@@ -1,5 +1,5 @@
 begin;
-select plan(15);
+select plan(16);
 
 create table public.shelves (id bigint primary key, weight integer not null);
 create table public.mistakes (kind text);
@@ -59,6 +59,10 @@ select is((pg_temp.outcome('writes a temporary table'), (select count(*) from no
 drop function public.check_shelves;
 select private.run_scheduled_invariant('SHELVES');
 select matches((select last_error ->> 'message' from public.invariants where name = 'SHELVES'), 'function public.check_shelves\(text\[\]\) does not exist', 'a function that is gone fails its invariant, not the cycle');
+
+delete from public.settings where name = 'invariant_full_recheck_hours';
+select private.run_scheduled_invariant('SHELVES');
+select matches((select last_error ->> 'message' from public.invariants where name = 'SHELVES'), '^The run could not be completed: There is no setting', 'so does whatever else breaks a run off');
 
 select * from finish();
 rollback;
