@@ -36,8 +36,13 @@ grant select (id, mode, reason, changed_by, actor, changed_at, automatic, failed
 -- Locks of whole tables are granted in the order of asking, so that a change of the mode waits for the writers that came
 -- before it and for no others. Locks of the mode's row are not: writers who share it let further ones in, and the change
 -- may wait for ever. They also cost a multixact each.
-create table private.write_barrier ();
-comment on table private.write_barrier is 'Has no rows: a transaction that writes to a guarded table shares a lock on it until its end, a change of the mode wants it alone.';
+create table private.write_barrier (
+  id integer primary key default 1,
+  constraint write_barrier_is_one_row check (id = 1)
+);
+comment on table private.write_barrier is 'Only there to be locked: a transaction that writes to a guarded table shares a lock on it until its end, a change of the mode wants it alone.';
+comment on column private.write_barrier.id is 'Always 1.';
+insert into private.write_barrier default values;
 alter table private.write_barrier enable row level security;
 revoke all on private.write_barrier from public, anon, authenticated, service_role;
 
