@@ -7,6 +7,7 @@ import { benchAudit } from "./bench/audit.ts";
 import { BrokenRun, type Figure, toTable } from "./bench/figure.ts";
 import { benchHealth } from "./bench/health.ts";
 import { benchIntake } from "./bench/intake.ts";
+import { benchIntegrity } from "./bench/integrity.ts";
 import { benchRules } from "./bench/rules.ts";
 import { benchSql } from "./bench/sql.ts";
 import { benchStartup } from "./bench/startup.ts";
@@ -21,6 +22,7 @@ const parts: Record<string, () => Promise<Figure[]>> = {
   audit: benchAudit,
   text: benchText,
   rules: benchRules,
+  integrity: benchIntegrity,
   health: benchHealth,
   startup: benchStartup,
 };
