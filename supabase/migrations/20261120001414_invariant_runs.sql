@@ -126,11 +126,11 @@ begin
            ''The check returned an entity without a name, or with one of more than 500 characters.'') end', p_invariant.check_function)
     into total, violations, error
     using p_entities, p_invariant.name, private.setting('max_stored_violations')::integer;
-    -- Whatever the check did is undone; the variables stay.
-    raise exception using errcode = 'PT000';
-  exception when sqlstate 'PT000' then
+    -- Whatever the check did is undone; the variables stay. (PT000 would be the whole class of PT errors.)
+    raise exception using errcode = 'PT001';
+  exception when sqlstate 'PT001' then
     if total is null then
-      error := private.invariant_error('invariant.failed', 'The check raised PT000.');
+      error := private.invariant_error('invariant.failed', 'The check raised PT001.');
     end if;
   when query_canceled then
     if sqlerrm not like '%statement timeout%' then
@@ -249,9 +249,9 @@ begin
   begin
     v_answer := private.execute_run(v_invariant, p_mode, coalesce(p_dry_run, false), p_now);
     if p_dry_run then
-      raise exception using errcode = 'PT000';
+      raise exception using errcode = 'PT001';
     end if;
-  exception when sqlstate 'PT000' then
+  exception when sqlstate 'PT001' then
     null;
   end;
   return v_answer;

@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(17);
 
 create table public.shelves (id bigint primary key, weight integer not null);
 create table public.mistakes (kind text);
@@ -9,7 +9,8 @@ begin
   case (select m.kind from public.mistakes m)
     when 'throws' then raise exception '%', repeat('long ', 1000);
     when 'asserts' then assert false, 'no way';
-    when 'pretends to be done' then raise exception using errcode = 'PT000';
+    when 'refuses' then raise exception using errcode = 'PT409', message = 'not now';
+    when 'pretends to be done' then raise exception using errcode = 'PT001';
     when 'writes' then insert into public.shelves values (9, 9);
     when 'allows itself to write' then perform set_config('transaction_read_only', 'off', true);
     when 'writes a temporary table' then insert into pg_temp.notes values (1);
@@ -43,7 +44,8 @@ select is(
   '(t,t,t,1)', 'its violations stay as they were, and what it had seen');
 select is((select (found, opened, cleared, error ->> 'code')::text from public.invariant_runs order by id desc limit 1), '(,0,0,invariant.failed)', 'the run is on record');
 select is(pg_temp.outcome('asserts'), 'invariant.failed: The check failed: no way (P0004).', 'a failed assertion is one');
-select is(pg_temp.outcome('pretends to be done'), 'invariant.failed: The check raised PT000.', 'so is one that looks like success');
+select is(pg_temp.outcome('pretends to be done'), 'invariant.failed: The check raised PT001.', 'so is one that looks like success');
+select is(pg_temp.outcome('refuses'), 'invariant.failed: The check failed: not now (PT409).', 'or like an answer to a request');
 select is(pg_temp.outcome('writes'), 'invariant.failed: The check failed: cannot execute INSERT in a read-only transaction (25006).', 'a check cannot write');
 select matches(pg_temp.outcome('allows itself to write'), 'cannot set transaction read-write mode inside a read-only transaction', 'nor permit itself to');
 select matches(pg_temp.outcome('has no name'), '^invariant.failed: The check returned an entity without a name', 'an entity needs a name');
