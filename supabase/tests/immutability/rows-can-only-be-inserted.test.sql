@@ -85,13 +85,13 @@ end $$;
 select is(pg_temp.outcomes('{anon, authenticated, authenticator, service_role}'), '{audit.immutable}', 'and all are refused by the table itself when somebody grants them everything');
 
 -- Foreign keys, parents and rules reach rows without naming the table.
-create table public.customers (id integer primary key);
-create table public.orders (customer_id integer references public.customers on update cascade on delete cascade);
+create table public.patrons (id integer primary key);
+create table public.orders (patron_id integer references public.patrons on update cascade on delete cascade);
 select private.make_immutable('orders');
-insert into public.customers values (1);
+insert into public.patrons values (1);
 insert into public.orders values (1);
 select is(
-  array(select pg_temp.try('postgres', statement) from unnest('{delete from customers, update customers set id = 2, truncate customers cascade}'::text[]) statement),
+  array(select pg_temp.try('postgres', statement) from unnest('{delete from patrons, update patrons set id = 2, truncate patrons cascade}'::text[]) statement),
   '{audit.immutable,audit.immutable,audit.immutable}', 'no foreign key cascades into an immutable table');
 
 create table public.parent (note text, immutable_seq bigint not null, leaf_hash bytea not null);
