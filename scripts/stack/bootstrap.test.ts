@@ -19,6 +19,13 @@ Deno.test("as on the hosted platform, postgres owns the database but is no super
   });
 });
 
+Deno.test("however old its template is, a database was not late from its first moment on", async () => {
+  const [late] = await sql`
+    select (select count(*)::int from public.timers where installed_at < pg_postmaster_start_time()) as timers,
+      (select count(*)::int from private.scan_watermark where scanned_until < pg_postmaster_start_time()) as scans`;
+  assert.deepEqual({ ...late }, { timers: 0, scans: 0 });
+});
+
 Deno.test("what needs a superuser fails", async () => {
   for (
     const statement of [

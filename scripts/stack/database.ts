@@ -89,12 +89,30 @@ export async function lastingData(
   return {
     data,
     async migrate(url) {
-      if (fresh) await publishCheckpoints(url);
+      if (fresh) {
+        await beginNow(url);
+        await publishCheckpoints(url);
+      }
       if (Object.keys(wanted).every((name) => applied[name] === wanted[name])) return;
       await applyMigrations(parts.project, url);
       await Deno.writeTextFile(record, JSON.stringify(wanted));
     },
   };
+}
+
+/**
+ * A copy begins its life now: nothing that goes by the clock was missed while its template lay there, however old that is.
+ */
+export async function beginNow(url: string): Promise<void> {
+  const sql = postgres(url, { max: 1 });
+  try {
+    const [present] = await sql`
+      select to_regproc('private.install_timers') as timers, to_regclass('private.scan_watermark') as scan`;
+    if (present?.timers) await sql`select private.install_timers()`;
+    if (present?.scan) await sql`update private.scan_watermark set scanned_until = now()`;
+  } finally {
+    await sql.end();
+  }
 }
 
 /** Unlike a hosted project, this one has a signing key and a Storage from its first day. */

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import postgres, { type Sql } from "postgres";
 import { startApi } from "./api.ts";
 import { readVerifyJwt } from "./config.ts";
-import { databaseUrl, lastingData, lockData, storageFolderOf, throwAwayData } from "./database.ts";
+import { beginNow, databaseUrl, lastingData, lockData, storageFolderOf, throwAwayData } from "./database.ts";
 import { platformEnvironment, readEnvFile } from "./environment.ts";
 import { hostFunctions } from "./functions.ts";
 import { handleRequest } from "./gateway.ts";
@@ -117,7 +117,7 @@ async function startDatabase(home: string, secrets: StackSecrets, options: Stack
   undo.push(() => cluster.stop());
 
   const url = databaseUrl(port, secrets);
-  await lasting?.migrate(url);
+  await (lasting ? lasting.migrate(url) : beginNow(url));
   const sql = postgres(url, { max: 10, onnotice: () => {} });
   undo.push(() => sql.end({ timeout: 1 }));
   return { port, url, sql, cluster, storageFolder };

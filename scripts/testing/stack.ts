@@ -1,5 +1,5 @@
 /** Throw-away stacks and databases for tests: everything real, on free ports, gone when they stop. */
-import { asSuperuser, databaseUrl, throwAwayData } from "../stack/database.ts";
+import { asSuperuser, beginNow, databaseUrl, throwAwayData } from "../stack/database.ts";
 import { prepareHome, projectRoot } from "../stack/paths.ts";
 import { freePort } from "../stack/ports.ts";
 import { startCluster } from "../stack/postgres.ts";
@@ -38,8 +38,10 @@ export async function testDatabase(durable = false): Promise<{ url: string; stop
     durable,
   });
   await asSuperuser(port, secrets, "create extension pgtap with schema extensions");
+  const url = databaseUrl(port, secrets);
+  await beginNow(url);
   return {
-    url: databaseUrl(port, secrets),
+    url,
     async stop() {
       await cluster.stop();
       await rm(data, { recursive: true, force: true });
