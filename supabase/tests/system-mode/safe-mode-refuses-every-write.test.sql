@@ -79,7 +79,7 @@ select is(pg_temp.try('postgres', 'update public.shelf set note = note'), 'done'
 update system_mode set mode = 'safe';
 create temp table before as select pg_temp.rows() as rows;
 
--- To copy from the server takes a right that none of these has; copying from the client is in barrier.test.ts.
+-- To copy from the server takes a right that none of these has; a superuser copies in barrier.test.ts.
 create temp table outcomes as select * from pg_temp.tried('{postgres, service_role, authenticated, anon, authenticator}');
 select is(
   array(select distinct format('%s: %s on %s: %s', role, way, name, outcome) from outcomes where outcome not in ('safe_mode.active', 'denied') order by 1), '{}',
