@@ -16,6 +16,7 @@ begin
   return (select count(*) from net.calls);
 end $$;
 
+update private.scan_watermark set scanned_until = now();
 insert into public.integrations_master (service_name) values ('acme');
 select is(pg_temp.calls_of('self-heal-due'), 0::bigint, 'nothing is due: the scan sleeps');
 select is(pg_temp.calls_of('dispatch'), 0::bigint, 'nothing to say: the dispatcher sleeps');
