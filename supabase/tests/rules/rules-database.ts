@@ -58,13 +58,23 @@ export function evaluate(db: Sql, eventId: string, ruleIds: string[]): Promise<F
   return call(db, "evaluate_events", [{ id: eventId, data: {} }], matches);
 }
 
-/** Claims a batch, finds that the rule matches every event of it, and finishes; the events if that was accepted. */
-export async function work(db: Sql, ruleId: string, limit: number): Promise<string[] | null> {
-  const claim = await call<Claim | null>(db, "claim_events", limit, 30);
-  if (!claim) return null;
-  const ids = claim.events.map(({ id }) => id);
+/** Claims a batch; the way to find that the rule matches every event of it, and to finish: the events if that was accepted. */
+export async function claim(
+  db: Sql,
+  ruleId: string,
+  limit: number,
+): Promise<(() => Promise<string[]>) | null> {
+  const claimed = await call<Claim | null>(db, "claim_events", limit, 30);
+  if (!claimed) return null;
+  const ids = claimed.events.map(({ id }) => id);
   const matches = ids.map((id) => match(ruleId, id));
-  return await call<boolean>(db, "finish_events", claim.epoch, ids, matches) ? ids : [];
+  return async () => await call<boolean>(db, "finish_events", claimed.epoch, ids, matches) ? ids : [];
+}
+
+/** Claims a batch and finishes it at once. */
+export async function work(db: Sql, ruleId: string, limit: number): Promise<string[] | null> {
+  const finish = await claim(db, ruleId, limit);
+  return finish && await finish();
 }
 
 /** Runs that are in the outbox more or less than once, or twice for one event and rule; there must be none. */
