@@ -186,6 +186,8 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_command text;
 begin
+  -- One after the other, so that the last one sees what the others changed.
+  perform pg_advisory_xact_lock(hashtext('invariants.schedule'));
   -- Each statement of a command has a timeout of its own, which a function cannot give itself. Where pg_cron runs
   -- commands in background workers (cron.use_background_workers), it has its role's for the whole command only.
   select string_agg(format('set local statement_timeout = %L; select private.run_scheduled_invariant(%L); ',

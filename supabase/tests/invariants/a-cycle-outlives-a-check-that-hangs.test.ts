@@ -6,7 +6,7 @@ import { createShelves } from "./shelves.ts";
 
 const database = await testDatabase();
 const connect = () => postgres(database.url, { max: 1, onnotice: () => {}, fetch_types: false });
-const [sql, timer] = [connect(), connect()];
+const [sql, timer, other] = [connect(), connect(), connect()];
 await createShelves(sql);
 await sql.unsafe(`
   create function public.check_for_ever(p_entities text[] default null)
@@ -25,7 +25,7 @@ await sql.unsafe(`
   insert into public.boxes values (1, 1, 11);`).simple();
 
 Deno.test.afterAll(async () => {
-  await Promise.all([sql.end(), timer.end()]);
+  await Promise.all([sql.end(), timer.end(), other.end()]);
   await database.stop();
 });
 
@@ -79,4 +79,20 @@ Deno.test("a person who cancels the cycle cancels it", async () => {
   await cycle;
   const [after] = await sql`select count(*)::int as runs from invariant_runs`;
   equal(after!.runs, before!.runs);
+});
+
+Deno.test("what two people switch off at the same time is not run any more", async () => {
+  const [{ pid }] = await other<[{ pid: number }]>`select pg_backend_pid() as pid`;
+  await timer`begin`;
+  await timer`select set_invariant_enabled('SHELVES', false)`;
+  const later = other`select set_invariant_enabled('THROWS', false)`.execute();
+  const deadline = Date.now() + 30_000;
+  for (let waits = false; !waits && Date.now() < deadline;) {
+    const [row] = await sql`select cardinality(pg_blocking_pids(${pid})) > 0 as waits`;
+    waits = row!.waits;
+  }
+  await timer`commit`;
+  await later;
+  const [row] = await sql`select command ~ 'SHELVES|THROWS' as runs from timers where name = 'invariants'`;
+  equal(row!.runs, false);
 });
