@@ -190,8 +190,9 @@ begin
   perform pg_advisory_xact_lock(hashtext('invariants.schedule'));
   -- Each statement of a command has a timeout of its own, which a function cannot give itself. Where pg_cron runs
   -- commands in background workers (cron.use_background_workers), it has its role's for the whole command only.
+  -- What is corrected stays locked until the cycle ends, also for whoever engages safe mode: so corrections come last.
   select string_agg(format('set local statement_timeout = %L; select private.run_scheduled_invariant(%L); ',
-    (extract(epoch from i.statement_timeout) * 1000)::bigint || 'ms', i.name), '' order by i.priority, i.name) into v_command
+    (extract(epoch from i.statement_timeout) * 1000)::bigint || 'ms', i.name), '' order by i.correct_function is not null, i.priority, i.name) into v_command
   from public.invariants i where i.enabled;
   v_command := coalesce(v_command, '') || 'set local statement_timeout = ''60s''; select private.finish_invariant_cycle()';
   insert into public.timers as t (name, schedule, command, description)
@@ -201,9 +202,9 @@ begin
 end $$;
 comment on function private.schedule_invariants() is 'Trigger function: writes the command of the timer invariants anew.';
 
-create trigger invariants_are_scheduled after insert or delete or update of name, priority, enabled, statement_timeout on public.invariants
+create trigger invariants_are_scheduled after insert or delete or update of name, priority, correct_function, enabled, statement_timeout on public.invariants
 for each statement execute function private.schedule_invariants();
-comment on trigger invariants_are_scheduled on public.invariants is 'The timer runs the invariants that are enabled, the most urgent first.';
+comment on trigger invariants_are_scheduled on public.invariants is 'The timer runs the invariants that are enabled, the most urgent first; those that correct come last.';
 
 revoke execute on function private.find_invariant_function(text, text, text), private.try_check(text), private.refuse_unknown_invariant(text),
   private.schedule_invariants() from public, anon, authenticated, service_role;

@@ -1,5 +1,5 @@
 begin;
-select plan(14);
+select plan(15);
 
 delete from public.invariants;
 create table public.shelves (id bigint primary key);
@@ -36,6 +36,10 @@ insert into public.invariant_runs (invariant, mode, reason, started_at, duration
 insert into public.drift_scores (score, lost, unknown, created_at) values (100, '[]', '[]', now() - interval '366 days');
 select private.finish_invariant_cycle();
 select is((select count(*) from public.invariant_runs where reason = 'asked') + (select count(*) from public.drift_scores where created_at < now()), 0::bigint, 'what is old is forgotten');
+
+create function public.mend_shelves(p_entities text[]) returns setof jsonb language sql as $$ select null::jsonb where false $$;
+select register_invariant('C', 'check_shelves', 'P1', p_correct => 'mend_shelves');
+select cmp_ok(position('''C''' in pg_temp.command()), '>', position('''B''' in pg_temp.command()), 'one that corrects comes last, as what it changed stays locked until the cycle ends');
 
 delete from public.invariants where name = 'C';
 select is(position('''C''' in pg_temp.command()), 0, 'one that is removed is not run any more');
