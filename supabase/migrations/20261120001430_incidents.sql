@@ -54,7 +54,8 @@ create table public.maintenance_windows (
   ends_at timestamptz not null,
   reason text not null,
   created_by text not null default current_user,
-  constraint maintenance_window_ends_after_it_starts check (ends_at > starts_at)
+  constraint maintenance_window_ends_after_it_starts check (ends_at > starts_at),
+  constraint maintenance_window_pattern_does_not_end_with_a_backslash check (dedup_pattern not like '%\\')
 );
 comment on table public.maintenance_windows is 'Time in which incidents open silently and are not escalated; people are told at the end of what is still wrong then.';
 comment on column public.maintenance_windows.id is 'Identity.';

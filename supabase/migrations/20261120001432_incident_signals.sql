@@ -3,6 +3,18 @@
 create index outbox_dead_idx on public.outbox (channel, failed_at) where failed_at is not null;
 comment on index public.outbox_dead_idx is 'Finds the dead letters of the last day.';
 
+create table private.unfollowed_incidents (
+  dedup_key text primary key,
+  error text not null,
+  failed_at timestamptz not null
+);
+comment on table private.unfollowed_incidents is 'What the last pass of advance_incidents() could not follow, so that people hear of it.';
+comment on column private.unfollowed_incidents.dedup_key is 'What is wrong, or was.';
+comment on column private.unfollowed_incidents.error is 'Why it could not be followed.';
+comment on column private.unfollowed_incidents.failed_at is 'When, by the clock of that pass.';
+alter table private.unfollowed_incidents enable row level security;
+revoke all on private.unfollowed_incidents from public, anon, authenticated, service_role;
+
 create view private.incident_signals with (security_invoker = true) as
 select signal.dedup_key, signal.priority, split_part(signal.dedup_key, ':', 1) as source, signal.title, signal.checked_at,
   jsonb_build_object('detail', left(signal.detail, 500), 'count', signal.count) as details
@@ -45,6 +57,9 @@ from (
   from public.notification_channels c join public.outbox o on o.channel = c.name
   where c.enabled and c.purpose in ('people', 'pages') and o.failed_at > now() - interval '1 day'
   group by c.name
+  union all
+  select 'incidents', 'P2', 'Incidents cannot be followed', null, min(u.dedup_key || ': ' || u.error), count(*)
+  from private.unfollowed_incidents u having count(*) > 0
 ) signal;
 comment on view private.incident_signals is 'What is wrong at this moment, one row for each thing that people would follow as one incident.';
 comment on column private.incident_signals.dedup_key is 'What is wrong, for example invariant:NO_NEGATIVE_STOCK; equal things are one row.';

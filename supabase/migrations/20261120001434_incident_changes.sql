@@ -125,42 +125,61 @@ end $$;
 comment on function private.follow_silence(public.incidents, timestamptz) is
   'What becomes of an incident without a signal: resolved, when it flaps after half an hour, and closed; the list of these.';
 
+create function private.follow(
+  p_incident public.incidents, p_signal private.incident_signals, p_quiet_until timestamptz, p_platform jsonb, p_now timestamptz
+) returns text[]
+language plpgsql set search_path = '' as $$
+begin
+  if p_signal.dedup_key is null then
+    return private.follow_silence(p_incident, p_now);
+  end if;
+  return private.follow_signal(p_incident, p_signal, p_quiet_until, p_platform, p_now);
+exception when others then
+  insert into private.unfollowed_incidents as u (dedup_key, error, failed_at)
+  values (coalesce(p_signal.dedup_key, p_incident.dedup_key), format('%s (%s)', left(sqlerrm, 400), sqlstate), p_now)
+  on conflict (dedup_key) do update set error = excluded.error, failed_at = excluded.failed_at;
+  return array['failed'];
+end $$;
+comment on function private.follow(public.incidents, private.incident_signals, timestamptz, jsonb, timestamptz) is
+  'Follows one incident, with its signal or without: the list of what became of it. One that fails is noted, and holds up no other.';
+
 create function public.advance_incidents(p_now timestamptz default now()) returns jsonb
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_done jsonb;
 begin
   perform private.lock_incidents();
-  return (
-    with signal as (
-      select s.dedup_key, (s.dedup_key, s.priority, s.source, s.title, coalesce(s.checked_at, date_bin('5 minutes', p_now, 'epoch')), s.details)::private.incident_signals as signal
-      from private.incident_signals s
-    ), incident as (
-      select i.dedup_key, i as incident from public.incidents i where i.status <> 'CLOSED'
-    ), pair as (
-      select i.incident, s.signal, (
-        select max(w.ends_at) from public.maintenance_windows w where w.starts_at <= p_now and w.ends_at > p_now and dedup_key like w.dedup_pattern) as quiet_until
-      from incident i full join signal s using (dedup_key)
-      order by coalesce((s.signal).priority, (i.incident).priority), dedup_key
-    ), followed as (
-      select case
-        when (p.signal).dedup_key is null then private.follow_silence(p.incident, p_now)
-        -- Without FROM: it is made once at most, and only when something opens.
-        else private.follow_signal(p.incident, p.signal, p.quiet_until,
-          case when (p.incident).id is null or (p.incident).status = 'RESOLVED' then (select private.platform_snapshot()) end, p_now)
-      end as events from pair p
-    )
-    select jsonb_build_object('opened', count(*) filter (where e.event = 'opened'), 'reopened', count(*) filter (where e.event = 'reopened'),
-      'retried', count(*) filter (where e.event = 'retried'), 'escalated', count(*) filter (where e.event = 'escalated'),
-      'reminded', count(*) filter (where e.event = 'reminded'), 'resolved', count(*) filter (where e.event = 'resolved'),
-      'closed', count(*) filter (where e.event = 'closed'))
-    from followed f cross join lateral unnest(f.events) e (event));
+  with signal as (
+    select s.dedup_key, (s.dedup_key, s.priority, s.source, s.title, coalesce(s.checked_at, date_bin('5 minutes', p_now, 'epoch')), s.details)::private.incident_signals as signal
+    from private.incident_signals s
+  ), incident as (
+    select i.dedup_key, i as incident from public.incidents i where i.status <> 'CLOSED'
+  ), pair as (
+    select i.incident, s.signal, (
+      select max(w.ends_at) from public.maintenance_windows w where w.starts_at <= p_now and w.ends_at > p_now and dedup_key like w.dedup_pattern) as quiet_until
+    from incident i full join signal s using (dedup_key)
+    order by coalesce((s.signal).priority, (i.incident).priority), dedup_key
+  ), followed as (
+    select private.follow(p.incident, p.signal, p.quiet_until,
+      -- Without FROM: it is made once at most, and only when something opens.
+      case when (p.signal).dedup_key is not null and ((p.incident).id is null or (p.incident).status = 'RESOLVED') then (select private.platform_snapshot()) end,
+      p_now) as events from pair p
+  )
+  select jsonb_build_object('opened', count(*) filter (where e.event = 'opened'), 'reopened', count(*) filter (where e.event = 'reopened'),
+    'retried', count(*) filter (where e.event = 'retried'), 'escalated', count(*) filter (where e.event = 'escalated'),
+    'reminded', count(*) filter (where e.event = 'reminded'), 'resolved', count(*) filter (where e.event = 'resolved'),
+    'closed', count(*) filter (where e.event = 'closed'), 'failed', count(*) filter (where e.event = 'failed'))
+  into v_done from followed f cross join lateral unnest(f.events) e (event);
+  delete from private.unfollowed_incidents u where u.failed_at <> p_now;
+  return v_done;
 end $$;
 comment on function public.advance_incidents(timestamptz) is
-  'Brings the incidents in line with incident_signals, in one pass, one pass at a time; safe to run at any time: how many were {opened, reopened, retried, escalated, reminded, resolved, closed}.';
+  'Brings the incidents in line with incident_signals, in one pass, one pass at a time; safe to run at any time: how many were {opened, reopened, retried, escalated, reminded, resolved, closed}, or failed to be followed.';
 
 revoke execute on function private.note_signal(public.incidents, private.incident_signals, timestamptz, timestamptz),
   private.open_incident(public.incidents, private.incident_signals, jsonb, timestamptz),
   private.follow_signal(public.incidents, private.incident_signals, timestamptz, jsonb, timestamptz),
-  private.follow_silence(public.incidents, timestamptz)
+  private.follow_silence(public.incidents, timestamptz), private.follow(public.incidents, private.incident_signals, timestamptz, jsonb, timestamptz)
   from public, anon, authenticated, service_role;
 revoke execute on function public.advance_incidents(timestamptz) from public, anon, authenticated;
 grant execute on function public.advance_incidents(timestamptz) to service_role;

@@ -31,6 +31,7 @@ select record_events('[{"data": {}}]'), tests.fire('a', 'e1');
 insert into public.incidents (dedup_key, priority, status, source, title, details, snapshot, checked_at, opened_at)
 values ('scan', 'P2', 'AUTO_HEALING', 'scan', 'The scan is late', '{}', '{}', now(), now());
 insert into public.maintenance_windows (starts_at, ends_at, reason) values (now(), now() + interval '1 hour', 'moving');
+insert into private.unfollowed_incidents values ('scan', 'of no use', now());
 insert into public.backup_validations (valid) values (true);
 select read_system_health('20261120001450'), evaluate_health();
 insert into public.products (sku, name, price_minor) values ('tea', 'Tea', 100);
