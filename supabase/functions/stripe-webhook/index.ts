@@ -1,6 +1,5 @@
 import { systemClock as clock } from "../_shared/adapters/clock.ts";
 import { readConfig } from "../_shared/adapters/env.ts";
-import { createSystemMode } from "../_shared/adapters/system-mode.ts";
 import { getSubsystemLogger } from "../_shared/audit/subsystem-logger.ts";
 import { createEndpoint } from "../_shared/http/endpoint.ts";
 import { integrationDeps } from "../_shared/integration/deps.ts";
@@ -25,7 +24,7 @@ export default {
     auth: "none",
     keys: config.project,
     logger: deps.logger,
-    mode: createSystemMode(deps.database),
+    mode: deps.mode,
     maxBytes: 256 * 1024,
     handler: async (_input, { request, rawBody, requestId }) =>
       await forceFailure(request, forcible, deps) ??

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { readConfig } from "../adapters/env.ts";
-import { createSystemMode } from "../adapters/system-mode.ts";
 import { ATTEMPT_HEADER } from "../core/recovery/replay.ts";
 import { createEndpoint } from "../http/endpoint.ts";
 import { errorResponse } from "../http/errors.ts";
@@ -39,7 +38,7 @@ export function createAlertEndpoint(
     keys: project,
     internalToken,
     logger: deps.logger,
-    mode: createSystemMode(deps.database),
+    mode: deps.mode,
     schema: alert,
     async handler({ message }, { request, requestId }) {
       const outbound = {

@@ -44,8 +44,8 @@ export type CallResult =
     response?: EgressResponse;
   }
   /**
-   * Not sent: the integration is disabled, its circuit breaker open, or the platform in safe mode. Sent later, unless it is not `kept`: a request
-   * that holds a secret, or is too large, is not stored.
+   * Not sent: the integration is disabled, its circuit breaker open, or the platform in safe mode. Sent later, unless it
+   * is not `kept`: a request that holds a secret, or is too large, is not stored.
    */
   | {
     outcome: "held";

@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
-import { DatabaseError, EgressError, type EgressRequest, type EgressResponse } from "../ports.ts";
+import {
+  DatabaseError,
+  EgressError,
+  type EgressRequest,
+  type EgressResponse,
+  type SystemMode,
+} from "../ports.ts";
 import type { Call, CallResult } from "./call.ts";
 import { createIntegration, type IntegrationDeps } from "./create-integration.ts";
 import type { FailedCall, Success } from "./journal.ts";
+import type { Token } from "./token-source.ts";
 import { fakeClock } from "../testing/fake-clock.ts";
+import { fakeMode } from "../testing/fake-mode.ts";
 
 const PERMITTED = {
   ...{ allowed: true, reason: null, retry_at: null },
@@ -20,10 +28,11 @@ const CALL: Call = {
 };
 
 /** An integration whose surroundings are in memory, and everything that they were asked. */
-function build({ permission = PERMITTED, answer = () => OK, token }: {
+function build({ permission = PERMITTED, answer = () => OK, token, mode = fakeMode() }: {
   permission?: object | (() => never);
   answer?: (request: EgressRequest) => EgressResponse;
-  token?: { accessToken: string; version: number } | { error_code: string; error_message: string };
+  token?: (() => Token) | Token;
+  mode?: SystemMode;
 } = {}) {
   const sent: EgressRequest[] = [];
   const failures: FailedCall[] = [];
@@ -31,7 +40,7 @@ function build({ permission = PERMITTED, answer = () => OK, token }: {
   const errors: string[] = [];
   const clock = fakeClock();
   const deps: IntegrationDeps = {
-    clock,
+    ...{ clock, mode },
     secretUrls: { SLACK_WEBHOOK_URL: "https://hooks.slack.example/canary" },
     logger: { info() {}, warn() {}, error: (event) => void errors.push(event) },
     database: {
@@ -51,7 +60,11 @@ function build({ permission = PERMITTED, answer = () => OK, token }: {
       },
     },
     tokens: {
-      token: () => token ? Promise.resolve(token) : Promise.reject(new Error("this call needs no token")),
+      // deno-lint-ignore require-await
+      async token() {
+        if (!token) throw new Error("this call needs no token");
+        return typeof token === "function" ? token() : token;
+      },
     },
     journal: {
       succeeded: (call) => void successes.push(call),
@@ -309,6 +322,43 @@ Deno.test("safe mode stops also what is part of a recovery, which the breaker le
   const result = await integration.call({ ...CALL, attempt: "r1" });
   assert.deepEqual([result.outcome, "code" in result && result.code], ["failed", "safe_mode.active"]);
   assert.deepEqual([sent.length, failures.length], [0, 0]);
+});
+
+Deno.test("safe mode that begins while a token is refreshed holds the call back as well", async () => {
+  const mode = fakeMode();
+  const token = () => {
+    mode.safe = true;
+    return { accessToken: "fresh", version: 5 };
+  };
+  const start = (request: Call["request"], attempt?: string) => {
+    mode.safe = false;
+    const built = build({ permission: { ...PERMITTED, grant: GRANT }, token, mode });
+    return { ...built, result: built.integration.call({ ...CALL, request, attempt }) };
+  };
+  const bearer = { ...CALL.request, auth: "bearer" as const };
+  const held = start(bearer);
+  const result = await held.result;
+  assert.deepEqual([result.outcome, "reason" in result && result.reason], ["held", "safe_mode"]);
+  assert.deepEqual([held.sent.length, held.failures[0]!.request?.body], [0, CALL.request.body]);
+
+  const repeated = start(bearer, "r1");
+  const refused = await repeated.result;
+  assert.deepEqual([refused.outcome, "code" in refused && refused.code], ["failed", "safe_mode.active"]);
+  assert.deepEqual([repeated.sent.length, repeated.failures.length], [0, 0]);
+
+  assert.equal((await start({ ...bearer, method: "GET", body: undefined }).result).outcome, "success");
+});
+
+Deno.test("a mode that cannot be read after a refresh lets nothing with an effect pass", async () => {
+  const unreadable = { isSafe: () => Promise.reject(new DatabaseError("database.timeout", "late", 504)) };
+  const { integration, sent, errors } = build({
+    permission: { ...PERMITTED, grant: GRANT },
+    token: { accessToken: "fresh", version: 5 },
+    mode: unreadable,
+  });
+  const result = await integration.call({ ...CALL, request: { ...CALL.request, auth: "bearer" } });
+  assert.deepEqual([sent.length, "code" in result && result.code], [0, "safe_mode.unknown"]);
+  assert.deepEqual(errors, ["integration.mode_unreadable"]);
 });
 
 Deno.test("a surprise is logged and tells the caller nothing internal", async () => {

@@ -5,7 +5,7 @@ import { type Call, type CallResult, describeFailure, endpointOf } from "./call.
 import { integrationDeps } from "./deps.ts";
 import type { Journal } from "./journal.ts";
 import { askPermission, type Permission } from "./permission.ts";
-import { send, type SendDeps, type Sent } from "./send.ts";
+import { send, type SendDeps, type Sent, wasStopped } from "./send.ts";
 
 const MAX_STORED_BODY = 64 * 1024;
 
@@ -30,8 +30,8 @@ export interface IntegrationDeps extends SendDeps {
 }
 
 /**
- * An integration whose calls heal themselves: each is let through by the circuit breaker and the mode, made with a token that is
- * valid, recorded in `integration_events`, and reported to `integration-self-heal` when it failed. Create it once per
+ * An integration whose calls heal themselves: each is let through by the circuit breaker and the mode, made with a token
+ * that is valid, recorded in `integration_events`, and reported to `integration-self-heal` when it failed. Create it once per
  * function, outside of the handler.
  *
  * @param serviceName as registered in `integrations_master`; the calls of a service that is not are recorded and never
@@ -51,6 +51,9 @@ export function createIntegration(
         return await hold(deps, serviceName, call, request, permission);
       }
       const sent = await send(deps, serviceName, call, request, permission);
+      if (wasStopped(sent) && !call.attempt) {
+        return await hold(deps, serviceName, call, request, { ...permission, reason: "safe_mode" });
+      }
       return await account(deps, serviceName, call, request, sent);
     },
   };

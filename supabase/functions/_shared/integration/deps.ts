@@ -5,6 +5,7 @@ import { createEgress } from "../adapters/egress.ts";
 import { readConfig } from "../adapters/env.ts";
 import { createLogger } from "../adapters/logger.ts";
 import { createTokenEndpoint } from "../adapters/oauth.ts";
+import { createSystemMode } from "../adapters/system-mode.ts";
 import { createTokenVault } from "../adapters/token-vault.ts";
 import { hostAndPort } from "../core/egress/host-and-port.ts";
 import { createGrantRefresher } from "../grants/refresher.ts";
@@ -39,5 +40,6 @@ export function integrationDeps(
     internalToken: config.internalToken,
   });
   const tokens = createTokenSource({ vault, refresher, clock });
-  return { database, egress, clock, logger, journal, tokens, secretUrls: config.secretUrls };
+  const mode = createSystemMode(database);
+  return { database, egress, clock, logger, journal, tokens, mode, secretUrls: config.secretUrls };
 }

@@ -1,17 +1,19 @@
 import { headersOf, type StoredRequest } from "../core/recovery/stored-request.ts";
 import { redactText } from "../core/redaction/redact.ts";
-import type { Clock, Egress, EgressResponse, Logger } from "../ports.ts";
+import type { Clock, Egress, EgressResponse, Logger, SystemMode } from "../ports.ts";
 import type { Call, CallFailure } from "./call.ts";
 import { mayHaveEffect, type Permission, UNASKED } from "./permission.ts";
 import type { TokenSource } from "./token-source.ts";
 
 const TIMEOUT_MS = 10_000;
+const SAFE_MODE = "safe_mode.active";
 
 export interface SendDeps {
   egress: Egress;
   clock: Clock;
   logger: Logger;
   tokens: TokenSource;
+  mode: SystemMode;
   /** URLs that are secrets, by the name of their setting. */
   secretUrls: Record<string, string | undefined>;
 }
@@ -23,13 +25,18 @@ export interface Sent {
   duration_ms: number | null;
 }
 
+/** Whether safe mode stopped a call before it was sent. */
+export function wasStopped({ answer }: Sent): boolean {
+  return "error_code" in answer && answer.error_code === SAFE_MODE;
+}
+
 /**
  * Sends a call with what was permitted: the token, the idempotency key, the address behind a secret's name.
  *
  * @param request gets the version of the token that is used
  */
 export async function send(
-  { egress, clock, tokens, secretUrls, logger }: SendDeps,
+  { egress, clock, tokens, mode, secretUrls, logger }: SendDeps,
   serviceName: string,
   call: Call,
   request: StoredRequest,
@@ -37,12 +44,8 @@ export async function send(
 ): Promise<Sent> {
   const { grant, idempotency_header, allowed_hosts } = permission;
   // Whatever else is held back comes here as a part of a recovery, which may be let through nevertheless.
-  if (permission.reason === "safe_mode") {
-    return unanswered("safe_mode.active", "The platform is in safe mode");
-  }
-  if (permission === UNASKED && mayHaveEffect(request.method)) {
-    return unanswered("safe_mode.unknown", "The database could not be asked whether it is safe mode");
-  }
+  if (permission.reason === "safe_mode") return IN_SAFE_MODE;
+  if (permission === UNASKED && mayHaveEffect(request.method)) return MODE_UNKNOWN;
   const url = request.url_secret ? secretUrls[request.url_secret] : request.url;
   if (url === undefined) {
     return unanswered("config.missing", `The setting ${redactText(request.url_secret!)} is not set`);
@@ -58,6 +61,9 @@ export async function send(
       if ("error_code" in token) return unanswered(token.error_code, token.error_message);
       headers["authorization"] = `Bearer ${token.accessToken}`;
       request.token_version = token.version;
+      // A refresh takes seconds, in which the mode may have changed.
+      const stopped = mayHaveEffect(request.method) && await askAgain(mode, logger);
+      if (stopped) return stopped;
     }
     begun = clock.now();
     const answer = await egress.send({
@@ -72,6 +78,22 @@ export async function send(
     if (code) return unanswered(code, message, sent === false ? null : elapsed());
     logger.error("integration.unexpected", { service_name: serviceName, error });
     return unanswered("internal", "The call was not made; the function's log says why", elapsed());
+  }
+}
+
+const IN_SAFE_MODE = unanswered(SAFE_MODE, "The platform is in safe mode");
+const MODE_UNKNOWN = unanswered(
+  "safe_mode.unknown",
+  "The database could not be asked whether it is safe mode",
+);
+
+/** What stops a call with an effect, or null. */
+async function askAgain(mode: SystemMode, logger: Logger): Promise<Sent | null> {
+  try {
+    return await mode.isSafe() ? IN_SAFE_MODE : null;
+  } catch (error) {
+    logger.error("integration.mode_unreadable", { error });
+    return MODE_UNKNOWN;
   }
 }
 
