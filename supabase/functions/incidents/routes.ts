@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { actorOf } from "../_shared/http/authenticate.ts";
+import { queryOf } from "../_shared/http/query.ts";
 import { type Route, route } from "../_shared/http/route.ts";
 import type { Database } from "../_shared/ports.ts";
 
@@ -34,7 +35,7 @@ const CHANGES = { acknowledge: "acknowledge_incident", resolve: "resolve_inciden
 export function incidentRoutes({ database }: { database: Database }): Route[] {
   return [
     route({
-      ...{ method: "GET", path: "/incidents", auth: "viewer", schema: listRequest, input: query },
+      ...{ method: "GET", path: "/incidents", auth: "viewer", schema: listRequest, input: queryOf },
       handler: ({ status, priority, source, before, limit }) =>
         database.rpc("read_incidents", {
           ...{ p_status: status, p_priority: priority, p_source: source, p_before: before, p_limit: limit },
@@ -54,13 +55,6 @@ export function incidentRoutes({ database }: { database: Database }): Route[] {
       })
     ),
   ];
-}
-
-/** A parameter that is given twice is a list, as its values separated by commas are. */
-function query(_body: unknown, { searchParams }: URL): unknown {
-  return Object.fromEntries(
-    [...new Set(searchParams.keys())].map((key) => [key, searchParams.getAll(key).join(",")]),
-  );
 }
 
 /** Only the path says which incident it is. */

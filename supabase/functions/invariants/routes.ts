@@ -1,3 +1,4 @@
+import { queryOf } from "../_shared/http/query.ts";
 import { type Route, route } from "../_shared/http/route.ts";
 import type { Clock, Database } from "../_shared/ports.ts";
 import { runRequest, statusRequest } from "./requests.ts";
@@ -8,7 +9,7 @@ export function invariantRoutes(deps: { database: Database; clock: Clock }): Rou
   return [
     route({
       ...{ method: "GET", path: "/invariants/status", auth: "viewer", schema: statusRequest },
-      input: (_body, { searchParams }) => Object.fromEntries(searchParams),
+      input: queryOf,
       handler: ({ limit }) => deps.database.rpc("read_invariants_status", { p_limit: limit }),
     }),
     route({

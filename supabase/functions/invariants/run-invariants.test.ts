@@ -126,7 +126,8 @@ Deno.test("the status is read with as many violations as were asked for", async 
   const call = callRoutes(invariantRoutes({ database, clock: fakeClock() }));
   assert.deepEqual(await call("GET", "/invariants/status?limit=7"), { status: 200, body: { score: 100 } });
   assert.deepEqual(database.calls, [["read_invariants_status", { p_limit: 7 }]]);
-  for (const limit of ["0", "501", "-1", "1.5", "x", ""]) {
+  const limits = ["0", "501", "-1", "1.5", "x", "", "5&limit=6", "5&name=STOCK"];
+  for (const limit of limits) {
     assert.equal((await call("GET", `/invariants/status?limit=${limit}`)).status, 422, limit);
   }
 });

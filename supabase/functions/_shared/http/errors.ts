@@ -25,7 +25,7 @@ const ERRORS = {
   "request.too_large": { status: 413, title: "The request's body is larger than this endpoint accepts" },
   "request.incomplete": { status: 400, title: "The request's body ended before it was complete" },
   "request.invalid_json": { status: 400, title: "The request's body is not valid JSON in UTF-8" },
-  "request.invalid": { status: 422, title: "The request's body does not have the expected shape" },
+  "request.invalid": { status: 422, title: "The request does not have the expected shape" },
   "database.rejected": { status: 422, title: "The database refused a value of the request" },
   "database.busy": { status: 503, title: "The database is busy; send the request again" },
   "database.read_only": { status: 503, title: "The database accepts no writes at the moment" },
