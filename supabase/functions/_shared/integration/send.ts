@@ -36,13 +36,14 @@ export function wasStopped({ answer }: Sent): boolean {
  * @param request gets the version of the token that is used
  */
 export async function send(
-  { egress, clock, tokens, mode, secretUrls, logger }: SendDeps,
+  deps: SendDeps,
   serviceName: string,
   call: Call,
   request: StoredRequest,
   permission: Permission,
 ): Promise<Sent> {
-  const { grant, idempotency_header, allowed_hosts } = permission;
+  const { egress, clock, secretUrls, logger } = deps;
+  const { idempotency_header, allowed_hosts } = permission;
   // Whatever else is held back comes here as a part of a recovery, which may be let through nevertheless.
   if (permission.reason === "safe_mode") return IN_SAFE_MODE;
   if (permission === UNASKED && mayHaveEffect(request.method)) return MODE_UNKNOWN;
@@ -55,16 +56,9 @@ export async function send(
   let begun: number | undefined;
   const elapsed = () => begun === undefined ? null : clock.now() - begun;
   try {
-    if (request.auth === "bearer") {
-      if (permission === UNASKED) return unanswered("database.unreachable", "The token could not be read");
-      const token = await tokens.token(serviceName, call.user_id ?? null, grant);
-      if ("error_code" in token) return unanswered(token.error_code, token.error_message);
-      headers["authorization"] = `Bearer ${token.accessToken}`;
-      request.token_version = token.version;
-      // A refresh takes seconds, in which the mode may have changed.
-      const stopped = mayHaveEffect(request.method) && await askAgain(mode, logger);
-      if (stopped) return stopped;
-    }
+    const refusal = request.auth === "bearer" &&
+      await addToken(deps, serviceName, call, request, permission, headers);
+    if (refusal) return refusal;
     begun = clock.now();
     const answer = await egress.send({
       ...{ url, headers, method: request.method, body: request.body },
@@ -79,6 +73,24 @@ export async function send(
     logger.error("integration.unexpected", { service_name: serviceName, error });
     return unanswered("internal", "The call was not made; the function's log says why", elapsed());
   }
+}
+
+/** Adds the token to the headers; resolves to why there is none, or why the call must not be made with it now. */
+async function addToken(
+  { tokens, mode, logger }: SendDeps,
+  serviceName: string,
+  call: Call,
+  request: StoredRequest,
+  permission: Permission,
+  headers: Record<string, string>,
+): Promise<Sent | null> {
+  if (permission === UNASKED) return unanswered("database.unreachable", "The token could not be read");
+  const token = await tokens.token(serviceName, call.user_id ?? null, permission.grant);
+  if ("error_code" in token) return unanswered(token.error_code, token.error_message);
+  headers["authorization"] = `Bearer ${token.accessToken}`;
+  request.token_version = token.version;
+  // A refresh takes seconds, in which the mode may have changed.
+  return mayHaveEffect(request.method) ? await askAgain(mode, logger) : null;
 }
 
 const IN_SAFE_MODE = unanswered(SAFE_MODE, "The platform is in safe mode");
