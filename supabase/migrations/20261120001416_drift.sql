@@ -89,12 +89,11 @@ create function private.finish_invariant_cycle() returns void
 language plpgsql set search_path = '' as $$
 begin
   perform public.score_drift();
-  perform public.advance_incidents();
   perform private.forget_changes(now());
   delete from public.invariant_runs r where r.started_at < now() - interval '30 days';
   delete from public.drift_scores d where d.created_at < now() - interval '1 year';
 end $$;
-comment on function private.finish_invariant_cycle() is 'After the runs of a cycle: scores the drift, follows incidents, forgets what is too old to be needed.';
+comment on function private.finish_invariant_cycle() is 'After the runs of a cycle: scores the drift, forgets what is too old to be needed. Following incidents is a timer of its own, so that neither undoes the other.';
 
 -- No invariant yet: the timer scores the drift only.
 update public.invariants set enabled = enabled where false;
