@@ -74,10 +74,11 @@ end $$;
 comment on function private.refuse_in_safe_mode() is 'Trigger: refuses the statement in safe mode with safe_mode.active; otherwise changes of the mode wait for its transaction.';
 
 create function private.wait_for_writers() returns trigger
-language plpgsql security definer set search_path = '' set lock_timeout = '10s' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '5s' as $$
 declare
   v_writers text;
 begin
+  -- Shorter than what the API's roles are given (8 s), so that people hear why.
   lock table private.write_barrier in exclusive mode;
   return null;
 exception when lock_not_available then
@@ -85,11 +86,11 @@ exception when lock_not_available then
   from pg_catalog.pg_locks l left join pg_catalog.pg_prepared_xacts p on l.virtualtransaction = '-1/' || p.transaction
   where l.relation = 'private.write_barrier'::regclass and l.granted;
   raise exception using errcode = 'PT503', hint = 'safe_mode.writers_in_flight', message = format(
-    'The mode is not changed: after 10 seconds, transactions that write to guarded tables had still not ended (%s). Try again, or end them first by pg_terminate_backend(process) or ROLLBACK PREPARED.',
+    'The mode is not changed: after 5 seconds, transactions that write to guarded tables had still not ended (%s). Try again, or end them first by pg_terminate_backend(process) or ROLLBACK PREPARED.',
     coalesce(v_writers, 'they have ended by now'));
 end $$;
 comment on function private.wait_for_writers() is
-  'Trigger: waits until the transactions that wrote to guarded tables have ended, and holds new ones back until this one has; after 10 s raises safe_mode.writers_in_flight.';
+  'Trigger: waits until the transactions that wrote to guarded tables have ended, and holds new ones back until this one has; after 5 s raises safe_mode.writers_in_flight.';
 
 create function private.keep_mode() returns trigger
 language plpgsql set search_path = '' as $$
@@ -185,8 +186,10 @@ begin
 end $$;
 comment on function public.read_system_mode() is 'The mode, why and by whom it was changed, and whether an override token is set; never the token.';
 
+-- The statement timeout is what PostgREST sets at the beginning of its transaction in place of the role's own, 8 s on the
+-- hosted platform, which would end the wait for writers before it can say who they are.
 create function public.enter_safe_mode(p_reason text, p_enabled_by text, p_actor text, p_automatic boolean default false) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set statement_timeout = '15s' as $$
 declare
   v_changed boolean := false;
 begin
@@ -208,7 +211,7 @@ comment on function public.enter_safe_mode(text, text, text, boolean) is
   'Enters safe mode, or makes one that was automatic a person''s; returns the mode and changed: whether it was normal before. Raises safe_mode.writers_in_flight.';
 
 create function public.leave_safe_mode(p_override_token text, p_disabled_by text, p_actor text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '10s' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '10s' set statement_timeout = '15s' as $$
 declare
   v_mode public.system_mode;
   v_problem text;

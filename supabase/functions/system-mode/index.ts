@@ -7,7 +7,7 @@ import { createRouter } from "../_shared/http/router.ts";
 import { systemModeRoutes } from "./routes.ts";
 
 const { project } = readConfig(["project"]);
-// The database waits up to 10 s for writers to end before it gives a change of the mode up.
+// The database waits up to 5 s for writers to end before it gives a change of the mode up.
 const database = createDatabase({ ...project, timeoutMs: 20_000 });
 
 export default {
