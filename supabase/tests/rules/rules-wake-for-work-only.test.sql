@@ -1,13 +1,7 @@
 begin;
 select plan(15);
 
-create schema net;
-create table net.calls (url text);
-create function net.http_post(url text, body jsonb, headers jsonb, timeout_milliseconds integer)
-returns bigint language sql as $$ insert into net.calls values (url) returning 1::bigint $$;
-create schema vault;
-create table vault.decrypted_secrets (name text, decrypted_secret text);
-insert into vault.decrypted_secrets values ('project_url', 'https://abc.supabase.co'), ('internal_webhook_token', 'a-token');
+select tests.stand_in_for_pg_net();
 
 create function pg_temp.calls() returns bigint language sql as $$
   with taken as (delete from net.calls where url like '%/functions/v1/run-rules' returning 1) select count(*) from taken
