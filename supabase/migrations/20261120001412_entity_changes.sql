@@ -60,14 +60,12 @@ begin
   return query
   select w.key, w.value, t.relation, a.attnum
   from jsonb_each_text(p_watches) w
-  -- What is written into a partition itself does not fire its parent's triggers.
-  left join lateral (
-    select to_regclass(w.key) as relation union select p.relid from pg_catalog.pg_partition_tree(to_regclass(w.key)) p
-  ) t on true
+  -- What is written into a partition or a child itself does not fire its parent's triggers.
+  cross join lateral private.table_and_parts(to_regclass(w.key)) t (relation)
   left join pg_catalog.pg_attribute a on a.attrelid = t.relation and a.attname = w.value and a.attnum > 0 and not a.attisdropped;
 end $$;
 comment on function private.watched_columns(jsonb) is
-  'The tables of watches with their partitions; relation or attnum is null where there is no such table or column any more.';
+  'The tables of watches with their partitions and children; relation or attnum is null where there is no such table or column any more.';
 
 create function private.qualified_watches(p_watches jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
