@@ -11,6 +11,14 @@ import type { TokenVault } from "../supabase/functions/_shared/ports.ts";
 /** Sends one request to the Data API, such as `GET user_integrations?select=id`, and resolves to its JSON. */
 export type DataApi = <T>(method: string, path: string, body?: unknown) => Promise<T>;
 
+/** A request that the Data API refused. */
+export class RefusedError extends Error {
+  /** @param code the machine code that SQL gave, such as `invariant.busy` */
+  constructor(message: string, readonly code?: string) {
+    super(message);
+  }
+}
+
 const PURPOSES = {
   SUPABASE_URL: "the project's address",
   SUPABASE_SECRET_KEY: "one of its secret keys",
@@ -68,18 +76,20 @@ function dataApi({ url, secretKey }: { url: string; secretKey: string }, timeout
     });
     const text = await response.text();
     if (response.ok) return JSON.parse(text || "null") as T;
-    throw new Error(
-      `The database refused ${method} ${path.split("?")[0]} (${response.status}): ${reasonOf(text)}`,
+    const { message, hint } = reasonOf(text);
+    throw new RefusedError(
+      `The database refused ${method} ${path.split("?")[0]} (${response.status}): ${message}`,
+      hint,
     );
   };
 }
 
-/** Only the message: its details may quote the row that was sent. */
-function reasonOf(text: string): string {
+/** Of what it says only these are used: its details may quote the row that was sent. */
+function reasonOf(text: string): { message: string; hint?: string } {
   try {
-    return JSON.parse(text).message;
+    return JSON.parse(text);
   } catch {
-    return "no reason given";
+    return { message: "no reason given" };
   }
 }
 

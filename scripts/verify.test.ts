@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { projectRoot } from "./stack/paths.ts";
 import { freePort } from "./stack/ports.ts";
 import type { Stack } from "./stack/stack.ts";
+import { eventually } from "./testing/healing.ts";
 import { testStack } from "./testing/stack.ts";
 
 let stack: Stack;
@@ -105,8 +106,25 @@ Deno.test("an invariant that cannot be checked is unknown, and never clean", asy
   assert.match(output, /\nRATES: .*the rates are missing/);
 });
 
-Deno.test("damage of an audit log counts like a violation", async () => {
+Deno.test("an invariant that the timer is just running is checked when that is over", async () => {
   await stack.sql`select set_invariant_enabled('RATES', false, 'test')`;
+  await stack.sql`select register_invariant('ORDER_TOTALS_AGAIN', 'check_orders', 'P4')`;
+  const { verifying } = await stack.sql.begin(async (timer) => {
+    await timer`select from invariants where name = 'ORDER_TOTALS' for no key update`;
+    const verifying = verify();
+    // Only then is it certain that the first one was found to be busy.
+    await eventually(async () =>
+      (await stack
+        .sql`select from invariants where name = 'ORDER_TOTALS_AGAIN' and last_run_at is not null`)[0]
+    );
+    return { verifying };
+  });
+  const { code, output, errors } = await verifying;
+  assert.deepEqual([code, errors], [0, ""]);
+  assert.match(output, /\nORDER_TOTALS +P1 +all +0 /);
+});
+
+Deno.test("damage of an audit log counts like a violation", async () => {
   await stack
     .sql`insert into audit_damage (table_name, kind, detail) values ('audit_log', 'unguarded', 'off')`;
   const { code, output } = await verify();
