@@ -49,7 +49,7 @@ begin
     when pg_snapshot_xmax(p_invariant.watermark) > pg_snapshot_xmax(p_watermark) then 'restored'
     when not private.changes_are_recorded(p_invariant.watches) then 'unseen'
     when p_mode = 'auto' and p_invariant.full_at < v_recheck_before
-      and not exists (select from public.invariants i where i.enabled and i.watermark is not null and i.watches <> '{}' and (i.full_at, i.name) < (p_invariant.full_at, p_invariant.name))
+      and not exists (select from public.invariants i where i.enabled and i.last_ok_at = i.last_run_at and i.watches <> '{}' and (i.full_at, i.name) < (p_invariant.full_at, p_invariant.name))
       and not exists (select from public.invariant_runs r where r.reason = 'recheck' and r.started_at > p_now - interval '1 minute') then 'recheck'
   end;
 end $$;
@@ -115,10 +115,12 @@ begin
     execute format(
       'with found as materialized (
          select distinct on (c.entity) c.entity, c.expected, c.actual, c.details from %s($1) c (entity, expected, actual, details) order by c.entity
+       ), open as materialized (
+         select v.entity from public.invariant_violations v where v.invariant = $2 and v.cleared_at is null
        ), kept as (
-         select f.* from found f
-         left join public.invariant_violations v on v.invariant = $2 and v.entity = f.entity and v.cleared_at is null
-         order by v.id is null, f.entity limit $3
+         (select f.* from found f where exists (select from open o where o.entity = f.entity))
+         union all
+         (select f.* from found f where not exists (select from open o where o.entity = f.entity) order by f.entity limit $3)
        )
        select (select count(*) from found), (select coalesce(jsonb_agg(jsonb_build_object(''entity'', k.entity, ''expected'', left(k.expected, 500),
          ''actual'', left(k.actual, 500), ''details'', private.cut(k.details, 2000))), ''[]'') from kept k),
@@ -144,7 +146,7 @@ begin
   end;
 end $$;
 comment on function private.run_check(public.invariants, text[]) is
-  'Runs a check in a transaction that can only read. violations: what it found, those that are open already first, at most max_stored_violations; total: how many there are; error: why it gave no answer.';
+  'Runs a check in a transaction that can only read. violations: what it found, all that are open already and at most max_stored_violations more; total: how many there are; error: why it gave no answer.';
 
 create function private.store_violations(
   p_name text, p_found jsonb, p_total bigint, p_entities text[], p_now timestamptz, out opened bigint, out cleared bigint, out open bigint, out truncated boolean

@@ -47,8 +47,9 @@ select pg_temp.run();
 
 select register_invariant('B', 'check_shelves', 'P1', '{"shelves": "id"}');
 select is((pg_temp.run('B'), pg_temp.run('B'))::text, '("full, first","incremental, changes")', 'every invariant has a watermark of its own');
--- Its check has not given an answer for long; the others do not wait for it.
-insert into public.invariants (name, priority, check_function, watches, full_at) values ('STUCK', 'P1', 'public.unknown', '{"public.shelves": "id"}', now() - interval '1 year');
+-- Its check gives no answer any more; the others do not wait for it.
+insert into public.invariants (name, priority, check_function, watches, full_at, watermark, last_ok_at, last_run_at)
+values ('STUCK', 'P1', 'public.unknown', '{"public.shelves": "id"}', now() - interval '7 hours', pg_current_snapshot(), now() - interval '5 minutes', now());
 update public.invariants set full_at = now() - interval '5 hours' where name in ('A', 'B');
 select is(pg_temp.run('A', p_after => '59 minutes'), 'incremental, changes', 'for six hours what changed is enough');
 select is((pg_temp.run('B', p_after => '2 hours'), pg_temp.run('A', p_after => '2 hours'))::text, '("incremental, changes","full, recheck")', 'then everything is looked at again, the oldest first');

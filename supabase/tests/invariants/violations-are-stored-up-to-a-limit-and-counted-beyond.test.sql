@@ -1,5 +1,5 @@
 begin;
-select plan(9);
+select plan(10);
 
 create table public.shelves (id integer primary key, weight integer not null);
 create function public.check_shelves(p_entities text[] default null)
@@ -34,6 +34,8 @@ select is(pg_temp.run(), 'full open 9 opened 1 cleared 1 truncated stored 1,2,6'
 update public.shelves set weight = 1 where id > 2;
 select is(pg_temp.run(), 'full open 2 opened 0 cleared 1 stored 1,2', 'until all of them fit again');
 select is(pg_temp.run(), 'incremental open 2 opened 0 cleared 0 stored 1,2', 'and what changed is enough again');
+update public.settings set value = '1' where name = 'max_stored_violations';
+select is(pg_temp.run('full'), 'full open 2 opened 0 cleared 0 stored 1,2', 'a limit that is lowered ends no violation');
 select throws_ok($$insert into public.invariant_violations (invariant, entity, detected_at, seen_at) values ('A', '1', now(), now())$$, '23505', null,
   'an entity violates an invariant once at a time');
 
