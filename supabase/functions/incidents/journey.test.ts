@@ -29,6 +29,7 @@ Deno.test("a wrong sale is found, followed, escalated, paged, taken by a person,
     eventually(async () => await pager.events.find(({ event_action }) => event_action === action));
 
   try {
+    await sql`select tests.all_is_well()`;
     await sql`update notification_channels set enabled = (name in ('slack', 'pagerduty')) where purpose in ('people', 'pages')`;
     const [{ id: product }] = await sql`
       insert into products (sku, name, price_minor) values ('A1', 'A lamp', 900) returning id` as [

@@ -20,6 +20,7 @@ Deno.test.beforeAll(async () => {
     PAGERDUTY_ROUTING_KEY: pager.routingKey,
     PAGERDUTY_EVENTS_URL: pager.url,
   }, { log: (line) => void log.push(line) });
+  await stack.sql`select tests.all_is_well()`;
   await stack.sql`update public.notification_channels set enabled = name = 'pagerduty' or name = 'slack'`;
 });
 Deno.test.afterAll(async () => {
