@@ -27,9 +27,13 @@ from (
   from public.invariants v where v.enabled and v.open_violations >= v.incident_threshold
   union all
   select 'invariant-error:' || v.name, 'P2',
-    format('%s cannot be %s', v.name, case when v.last_error ->> 'code' in ('invariant.failed', 'invariant.timeout') then 'checked' else 'corrected' end),
-    v.last_run_at, v.last_error ->> 'message', 1
-  from public.invariants v where v.enabled and v.last_error is not null
+    format('%s cannot be %s', v.name, case when e.error ->> 'code' in ('invariant.failed', 'invariant.timeout') then 'checked' else 'corrected' end),
+    v.last_run_at, e.error ->> 'message', 1
+  from public.invariants v cross join lateral (
+    -- Without a watermark it was registered or switched on a moment ago.
+    select coalesce(v.last_error, case when v.watermark is not null and v.last_run_at < (select t.succeeded_at from public.timers t where t.name = 'invariants') - interval '15 minutes'
+      then private.invariant_error('invariant.failed', 'The timer passed it over for 15 minutes, as somebody runs or changes it all the time.') end) as error
+  ) e where v.enabled and e.error is not null
   union all
   select 'integration:' || i.service_name, 'P2', format('Integration %s is disabled', i.service_name), null, i.disabled_reason, 1
   from public.integrations_master i where not i.enabled and i.disabled_by = 'self-heal'

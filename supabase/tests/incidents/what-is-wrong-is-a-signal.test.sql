@@ -1,6 +1,6 @@
 -- Nobody reports these: each is seen in the state of what it is about, is followed as an incident, and ends with it.
 begin;
-select plan(17);
+select plan(18);
 select tests.all_is_well();
 
 create function pg_temp.signals() returns text language sql as $$
@@ -34,6 +34,11 @@ delete from public.orders;
 select tests.follow('00:00');
 select run_invariant('TOTALS');
 select is(tests.follow('00:05'), '{"resolved": 2}', 'both end when nothing is found any more');
+update public.invariants set last_run_at = now() - interval '16 minutes' where name = 'TOTALS';
+update public.timers set succeeded_at = now() where name = 'invariants';
+select is(pg_temp.signals(), 'invariant-error:TOTALS P2 1 TOTALS cannot be checked - The timer passed it over for 15 minutes, as somebody runs or changes it all the time.',
+  'one that is never free is not forgotten');
+update public.timers set succeeded_at = null where name = 'invariants';
 
 select tests.break('acme');
 select is(pg_temp.signals(), 'integration:acme P2 1 Integration acme is disabled - 3 auth failures in a row', 'an integration that healing has disabled is a signal');
