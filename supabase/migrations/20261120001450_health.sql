@@ -298,9 +298,9 @@ begin
     v_change := private.engage_by_health(
       format('Health score %s of 100, grade F, twice in a row; least healthy: %s', v_health ->> 'score', private.least_healthy(v_health -> 'components')));
   elsif v_mode.mode = 'safe' and v_mode.automatic and v_mode.changed_at <= p_now - v_clean and private.health_was_clean(p_now, v_clean) then
-    perform private.leave_safe_mode_automatically(
-      format('Health score %s of 100; grade C or better for %s minutes', v_health ->> 'score', extract(epoch from v_clean)::integer / 60));
-    v_change := 'left_safe_mode';
+    -- Not when a person made it his own a moment ago.
+    v_change := case when private.leave_safe_mode_automatically(
+      format('Health score %s of 100; grade C or better for %s minutes', v_health ->> 'score', extract(epoch from v_clean)::integer / 60)) then 'left_safe_mode' end;
   end if;
   return v_health || jsonb_build_object('stored', true, 'change', v_change);
 end $$;
