@@ -186,10 +186,8 @@ begin
 end $$;
 comment on function public.read_system_mode() is 'The mode, why and by whom it was changed, and whether an override token is set; never the token.';
 
--- The statement timeout is what PostgREST sets at the beginning of its transaction in place of the role's own, 8 s on the
--- hosted platform, which would end the wait for writers before it can say who they are.
 create function public.enter_safe_mode(p_reason text, p_enabled_by text, p_actor text, p_automatic boolean default false) returns jsonb
-language plpgsql security definer set search_path = '' set statement_timeout = '15s' as $$
+language plpgsql security definer set search_path = '' as $$
 declare
   v_changed boolean := false;
 begin
@@ -211,7 +209,7 @@ comment on function public.enter_safe_mode(text, text, text, boolean) is
   'Enters safe mode, or makes one that was automatic a person''s; returns the mode and changed: whether it was normal before. Raises safe_mode.writers_in_flight.';
 
 create function public.leave_safe_mode(p_override_token text, p_disabled_by text, p_actor text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '10s' set statement_timeout = '15s' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '10s' as $$
 declare
   v_mode public.system_mode;
   v_problem text;
