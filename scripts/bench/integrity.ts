@@ -6,7 +6,7 @@ import { BrokenRun, type Figure, median, requireEqual } from "./figure.ts";
 
 const SALES = 1_000_000;
 const CHANGED = 1_000;
-const ROUNDS = 3;
+const ROUNDS = 4;
 const SECONDS = 2;
 const WATCHING = /^entity_changes_/;
 const GUARDING = /^aa_safe_mode$/;
@@ -80,19 +80,19 @@ async function benchRuns(sql: Sql): Promise<Figure[]> {
       ...figure,
       what: `${name}, ${CHANGED.toLocaleString("en")} sales changed`,
       ...{ ours: middle(name, "incremental"), peer: middle(name, "full") },
-      aim: name === "SALE_TOTAL_MATCHES_LINE_ITEMS" ? 400 : undefined,
     })),
-    { ...figure, what: "all seven", ours: sum("incremental"), peer: sum("full") },
+    { ...figure, what: "all seven", ours: sum("incremental"), peer: sum("full"), aim: 400 },
   ];
 }
 
-/** Scattered over all sales, each with one item, payment, invoice and movement. */
+/** Scattered over all sales, each with one of its items, its payment, its invoice and a movement. */
 async function changeSales(sql: Sql, round: number): Promise<void> {
   const first = `n * ${SALES / CHANGED} + ${round}`;
   const ids = `select ${first} from generate_series(1, ${CHANGED - 1}) n`;
   await sql.unsafe(`
     update public.sales set total_minor = total_minor where id in (${ids});
-    update public.sale_items set quantity = quantity where sale_id in (${ids});
+    update public.sale_items set quantity = quantity where id in (
+      select min(i.id) from public.sale_items i where i.sale_id in (${ids}) group by i.sale_id);
     update public.payments set amount_minor = amount_minor where sale_id in (${ids});
     update public.invoices set amount_minor = amount_minor where sale_id in (${ids});
     insert into public."StockLedger" (product_id, kind, quantity) select 1 + n % 10000, 'receipt', 1 from generate_series(1, ${CHANGED}) n`);
@@ -110,7 +110,8 @@ async function benchWrites(
     select 1 + n, 1 + n, 1, 100 from generate_series(1, ${rowsPerCommit}) n`;
   const rates = { on: [] as number[], off: [] as number[] };
   for (let round = 0; round < ROUNDS; round++) {
-    for (const state of ["on", "off"] as const) {
+    // The first of two has the smaller table.
+    for (const state of round % 2 ? ["off", "on"] as const : ["on", "off"] as const) {
       await switchTriggers(database.sql, triggers, state);
       rates[state].push(
         await rowsPerSecond(database, {

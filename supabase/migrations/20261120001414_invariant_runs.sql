@@ -63,7 +63,7 @@ create function private.choose_run(
 language plpgsql set search_path = '' as $$
 declare
   v_everything boolean;
-  v_keys bigint;
+  v_many boolean;
 begin
   -- Before the changes are read: what is committed in between is read twice, never missed.
   watermark := private.current_watermark();
@@ -72,21 +72,26 @@ begin
   if reason is not null then
     return;
   end if;
-  select coalesce(bool_or(c.keys is null), false), coalesce(sum(cardinality(c.keys)), 0) into v_everything, v_keys
-  from private.entity_changes c
-  where p_invariant.watches ->> c.table_name = c.column_name
-    and c.xid >= pg_snapshot_xmin(p_invariant.watermark) and not pg_visible_in_snapshot(c.xid, p_invariant.watermark);
+  with change as materialized (
+    select c.keys from private.entity_changes c
+    where p_invariant.watches ->> c.table_name = c.column_name
+      and c.xid >= pg_snapshot_xmin(p_invariant.watermark) and not pg_visible_in_snapshot(c.xid, p_invariant.watermark)
+  ), size as (
+    select coalesce(bool_or(c.keys is null), false) as everything, coalesce(sum(cardinality(c.keys)), 0) as keys from change c
+  )
+  select s.everything, case when not s.everything and s.keys <= 100000 then array(
+    select k.key from change c cross join lateral unnest(c.keys) k (key) where k.key is not null group by k.key) end
+  into v_everything, entities from size s;
   if v_everything then
     reason := 'everything';
     return;
-  elsif v_keys <= 100000 then
-    select coalesce(array_agg(distinct k.key), '{}') into entities
-    from private.entity_changes c cross join lateral unnest(c.keys) k (key)
-    where p_invariant.watches ->> c.table_name = c.column_name and k.key is not null
-      and c.xid >= pg_snapshot_xmin(p_invariant.watermark) and not pg_visible_in_snapshot(c.xid, p_invariant.watermark);
   end if;
-  if entities is null or p_mode = 'auto'
-    and cardinality(entities) > private.setting('invariant_full_share')::numeric * private.estimated_entities(p_invariant.watches) then
+  v_many := entities is null;
+  -- A thousand are looked at faster than it takes to find out how many there are.
+  if p_mode = 'auto' and cardinality(entities) > 1000 then
+    v_many := cardinality(entities) > private.setting('invariant_full_share')::numeric * private.estimated_entities(p_invariant.watches);
+  end if;
+  if v_many then
     reason := 'many';
     entities := null;
     return;

@@ -13,7 +13,7 @@ begin
   delete from private.entity_changes;
   return (select r.mode || ', ' || r.reason from public.invariant_runs r order by r.id desc limit 1);
 end $$;
-insert into public.shelves select generate_series(1, 100);
+insert into public.shelves select generate_series(1, 10000);
 analyze public.shelves;
 
 select register_invariant('UNWATCHED', 'check_shelves', 'P1');
@@ -24,11 +24,11 @@ select is(pg_temp.run(), 'full, first', 'the first run is a full one');
 select is(pg_temp.run(), 'incremental, changes', 'the next one is not');
 select is(pg_temp.run('A', 'full'), 'full, asked', 'a person can ask for one');
 
-update public.shelves set weight = 1 where id <= 20;
+update public.shelves set weight = 1 where id <= 2000;
 select is(pg_temp.run(), 'incremental, changes', 'a fifth of the entities is looked at one by one');
-update public.shelves set weight = 1 where id <= 21;
+update public.shelves set weight = 1 where id <= 2001;
 select is(pg_temp.run(), 'full, many', 'when there are more, all are');
-update public.shelves set weight = 1 where id <= 21;
+update public.shelves set weight = 1 where id <= 2001;
 select is(pg_temp.run('A', 'incremental'), 'incremental, changes', 'unless a person asks for these');
 
 truncate public.shelves;
