@@ -13,8 +13,8 @@ export interface BenchDatabase {
 }
 
 /** Starts a database of its own; statistics are fresh, and no timer runs. */
-export async function benchDatabase(): Promise<BenchDatabase> {
-  const { url, stop } = await testDatabase(true);
+export async function benchDatabase(settings: Record<string, string> = {}): Promise<BenchDatabase> {
+  const { url, stop } = await testDatabase(true, settings);
   const sql = postgres(url, { max: 10, onnotice: () => {} });
   return {
     url,

@@ -12,7 +12,8 @@ const WATCHING = /^entity_changes_/;
 const GUARDING = /^aa_safe_mode$/;
 
 export async function benchIntegrity(): Promise<Figure[]> {
-  const database = await benchDatabase();
+  // The shop fits into memory, as that of a project of this size would.
+  const database = await benchDatabase({ shared_buffers: "1GB" });
   try {
     await openShop(database.sql);
     const figures = await benchRuns(database.sql);

@@ -25,8 +25,12 @@ export async function testStack(
  * Starts only a database with all migrations and pgTAP; `url` is of role `postgres`.
  *
  * @param durable whether a commit waits for the disk, as on a hosted database
+ * @param settings of the server, on top of the usual ones
  */
-export async function testDatabase(durable = false): Promise<{ url: string; stop(): Promise<void> }> {
+export async function testDatabase(
+  durable = false,
+  settings: Record<string, string> = {},
+): Promise<{ url: string; stop(): Promise<void> }> {
   const home = await prepareHome();
   const secrets = await loadSecrets(home);
   const programs = await unpackPostgres(home);
@@ -36,6 +40,7 @@ export async function testDatabase(durable = false): Promise<{ url: string; stop
     port,
     password: secrets.databasePassword,
     durable,
+    settings,
   });
   await asSuperuser(port, secrets, "create extension pgtap with schema extensions");
   const url = databaseUrl(port, secrets);
