@@ -150,8 +150,9 @@ export async function startPublishing(
         where channel = 'slack' and payload ->> 'table_name' = ${table} order by id`,
       ] as never,
     async stop() {
-      await stack.stop();
+      // What stands before the stack ends first: it would pass requests on to nobody.
       await proxy.stop();
+      await stack.stop();
       await witnessServer.stop();
     },
   };
