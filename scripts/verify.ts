@@ -1,6 +1,6 @@
 /**
- * `deno task verify`: checks every invariant of the project in full, scores the drift, and looks for damage of the audit
- * logs. The exit code is 0 when all is well, 1 when something is violated or damaged, 3 when something could not be
+ * `deno task verify`: checks every invariant of the project in full, as the timer does, so it also corrects what may be
+ * corrected; scores the drift, and looks for damage of the audit logs. The exit code is 0 when all is well, 1 when something is violated or damaged, 3 when something could not be
  * checked.
  */
 import { readArguments } from "./command-line.ts";

@@ -125,6 +125,22 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function tests.said(text) is 'What people heard of an integration''s incidents, in order: on one channel, and by pages.';
 
+create function tests.try_as(p_role text, p_statement text) returns text
+language plpgsql as $$
+declare
+  v_hint text;
+begin
+  execute format('set local role %I', p_role);
+  execute p_statement;
+  reset role;
+  return 'done';
+exception when others then
+  reset role;
+  get stacked diagnostics v_hint = pg_exception_hint;
+  return case when sqlstate = '42501' then 'no permission' when sqlstate like 'PT%' then v_hint else format('%s: %s', sqlstate, sqlerrm) end;
+end $$;
+comment on function tests.try_as(text, text) is 'What comes of a statement of a database role: done, no permission, the code of an error of ours, or the state and text of another.';
+
 create function tests.stand_in_for_pg_net() returns void
 language plpgsql set search_path = '' as $f$
 begin

@@ -38,23 +38,10 @@ begin
   end loop;
 end $$;
 
-create function pg_temp.try(p_role text, p_statement text) returns text language plpgsql as $$
-declare
-  v_hint text;
-begin
-  execute format('set local role %I', p_role);
-  execute p_statement;
-  reset role;
-  return 'done';
-exception when others then
-  reset role;
-  get stacked diagnostics v_hint = pg_exception_hint;
-  return case sqlstate when '42501' then 'no permission' when 'PT403' then v_hint else format('%s: %s', sqlstate, sqlerrm) end;
-end $$;
 create function pg_temp.outcomes(p_roles text[]) returns text[] language sql as $$
   select array(
     select distinct case when outcome in ('no permission', 'audit.immutable') then outcome else format('%s: %s on %s: %s', role, way, log, outcome) end
-    from logs, ways, unnest(p_roles) role, lateral (select pg_temp.try(role, format(statement, log)) as outcome) o
+    from logs, ways, unnest(p_roles) role, lateral (select tests.try_as(role, format(statement, log)) as outcome) o
     order by 1)
 $$;
 create function pg_temp.contents() returns text language plpgsql as $$
@@ -91,27 +78,27 @@ select private.make_immutable('orders');
 insert into public.patrons values (1);
 insert into public.orders values (1);
 select is(
-  array(select pg_temp.try('postgres', statement) from unnest('{delete from patrons, update patrons set id = 2, truncate patrons cascade}'::text[]) statement),
+  array(select tests.try_as('postgres', statement) from unnest('{delete from patrons, update patrons set id = 2, truncate patrons cascade}'::text[]) statement),
   '{audit.immutable,audit.immutable,audit.immutable}', 'no foreign key cascades into an immutable table');
 
 create table public.parent (note text, immutable_seq bigint not null, leaf_hash bytea not null);
 alter table public.other_log inherit public.parent;
 select is(
-  array(select pg_temp.try('postgres', statement) from unnest('{delete from parent, update parent set note = null, truncate parent}'::text[]) statement),
+  array(select tests.try_as('postgres', statement) from unnest('{delete from parent, update parent set note = null, truncate parent}'::text[]) statement),
   '{audit.immutable,audit.immutable,audit.immutable}', 'nor does a parent that it was given later');
 alter table public.other_log no inherit public.parent;
 drop table public.parent;
 create table public.parent (note text, immutable_seq bigint not null, leaf_hash bytea not null) partition by list (note);
 alter table public.parent attach partition public.other_log for values in ('kept');
 select is(
-  array(select pg_temp.try('postgres', statement) from unnest('{delete from parent, update parent set note = null, truncate parent}'::text[]) statement),
+  array(select tests.try_as('postgres', statement) from unnest('{delete from parent, update parent set note = null, truncate parent}'::text[]) statement),
   '{audit.immutable,audit.immutable,audit.immutable}', 'nor the partitioned table that it became a part of');
 alter table public.parent detach partition public.other_log;
 
 select is((select contents from before), pg_temp.contents(), 'after all of this every row is as it was');
 
 select is(
-  array(select distinct pg_temp.try(role, statement)
+  array(select distinct tests.try_as(role, statement)
     from unnest('{anon, authenticated, authenticator, service_role}'::text[]) role,
       unnest(array['update public.immutable_tables set sealed_seq = 0', 'update public.immutable_tables set dropping = pg_current_xact_id()',
         'delete from public.immutable_tables', 'insert into public.audit_blocks (table_name) values (''receipts'')',
@@ -125,7 +112,7 @@ insert into public.audit_nodes values ('other_log', 10, 0, '');
 grant all on public.audit_blocks, public.audit_nodes to anon, authenticated, authenticator, service_role;
 select is(
   array(
-    select distinct pg_temp.try(role, format(statement, tab))
+    select distinct tests.try_as(role, format(statement, tab))
     from unnest('{postgres, anon, authenticated, authenticator, service_role}'::text[]) role, unnest('{audit_blocks, audit_nodes}'::text[]) tab,
       unnest(array['update %s set table_name = table_name', 'delete from %s', 'truncate %s', 'truncate %s cascade', 'merge into %s t using (select) s on true when matched then delete']) statement),
   '{audit.immutable}', 'what was sealed is as immutable');
